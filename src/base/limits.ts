@@ -1,0 +1,134 @@
+/** Every bound of Postern, with its unit in its name. What is on the wire is said in SPEC.md as well. */
+const second = 1000;
+const minute = 60 * second;
+const hour = 60 * minute;
+const day = 24 * hour;
+
+export const limits = {
+  /** Bounds the difference of any two clocks of a realm. */
+  skewMs: 5 * minute,
+  defaultTtlMs: 24 * hour,
+  maxTtlMs: 14 * day,
+
+  maxEnvelopeBytes: 1024 * 1024,
+  maxCborDepth: 32,
+  /** Items of one envelope, containers and scalars together. */
+  maxCborItems: 65_536,
+  maxObjectKeyBytes: 512,
+  maxGatewayNameBytes: 100,
+  maxAgentNameBytes: 63,
+  maxRealmBytes: 63,
+  maxToolNameBytes: 128,
+  maxTenantBytes: 128,
+  maxIdempotencyKeyBytes: 256,
+  maxVia: 4,
+  maxFramesPerEnvelope: 1024,
+  maxAttempt: 9999,
+  maxSeq: 9_999_999_999,
+  maxErrorMessageBytes: 4096,
+  maxPhaseBytes: 128,
+  /** What a card says of one agent. */
+  maxDescriptionBytes: 512,
+
+  /** Frames are gathered this long before they are written as one object. */
+  frameWindowMs: 200,
+  /** A frames envelope is written early once its frames' estimated size reaches this. */
+  frameFlushBytes: 256 * 1024,
+  /** What a handler may put out in one run, all its frames together. */
+  maxRunOutputBytes: 8 * 1024 * 1024,
+  /** What a caller reads of one attempt, all its envelopes together. */
+  maxTranscriptBytes: 32 * 1024 * 1024,
+  /** The longest text or value that fits into one frame; longer texts are split, longer values fail the run. */
+  maxFrameBytes: 512 * 1024,
+
+  maxStarts: 3,
+  defaultMaxRunMs: hour,
+  /** The most that an agent's own bound may be. */
+  longestMaxRunMs: 30 * day,
+  /** Timers of the platform cannot be set further ahead than this. */
+  longestSleepMs: hour,
+  maxRunGraceMs: 5 * minute,
+  handlerKillGraceMs: 5 * second,
+  /** How long a handler's output may be silent, after its program has exited, before it counts as over. */
+  handlerDrainMs: 2 * second,
+  /** What a handler may write to stderr in one run before the rest is left out of the log. */
+  maxHandlerLogBytes: 64 * 1024,
+
+  /** How old a look at the owner keys may be when something is admitted, taken over, started or ended. */
+  ownerLookMs: minute,
+  ownerClaimMs: hour,
+  ownerKeysPerLook: 1000,
+
+  /** Receipts, outbox records and transcripts live at least this long after their end. */
+  retentionMs: 7 * day,
+  /** How long after deadline or expiry an asked run without an answer is called unknown. */
+  unknownGraceMs: 10 * minute,
+  /** How often an unanswered request is put again at most. */
+  resendMs: minute,
+  /** The same once frames have come. */
+  resendAnsweredMs: 10 * minute,
+
+  /** Received objects kept in quarantine for one sender, and for all unknown senders together. */
+  quarantineBytesPerPeer: 16 * 1024 * 1024,
+  quarantineEntriesPerPeer: 1000,
+
+  listPageKeys: 1000,
+  /** Open and unpublished runs looked at in one pass. */
+  recoverPerPass: 1000,
+  /** Asked and unclosed runs looked at in one pass. */
+  askedPerPass: 1000,
+  /** A run of unknown outcome is looked for in one of so many passes. */
+  passesPerUnknownLook: 60,
+  /** Left-over frames are looked for in one of so many passes, in at most so many pages of a listing. */
+  passesPerSweep: 60,
+  sweptPages: 16,
+  /** Rows that one pass collects at most. */
+  collectPerPass: 1000,
+  /** Rounds through the inbox in one scan: of each a page of every sender who has that much. */
+  inboxPagesPerPeer: 4,
+  /** Pages of the first round, at most one for each sender who fills it. */
+  inboxPagesPerRound: 64,
+  storeAttempts: 5,
+  /** The wait before a store's second attempt; it doubles up to the longest one. */
+  storeRetryMinMs: 100,
+  storeRetryMaxMs: 5 * second,
+  storeTimeoutMs: 20 * second,
+  storeConnectTimeoutMs: 5 * second,
+  storeConnections: 64,
+  /** A store's answer that is not an object: a page of keys, or an error. */
+  maxStoreAnswerBytes: 8 * 1024 * 1024,
+  /** One segment of an object key: what a file name may be. */
+  maxKeySegmentBytes: 255,
+  /** How often a folder store makes a folder anew that another process removes as empty meanwhile. */
+  fileStoreTries: 16,
+  /** Unfinished files of a folder store whose writer is long gone. */
+  staleTemporaryMs: hour,
+  /** The same for claims on names, where a folder has no hard links. */
+  staleClaimMs: minute,
+  probeRacers: 16,
+  probeRounds: 3,
+  followMinDelayMs: 100,
+  followMaxDelayMs: 2 * second,
+  /** While runs of a pass go on, its inbox is looked at again this often. */
+  pollDelayMs: second,
+  /** Every so many fruitless looks at the predicted frame key, the frames are listed. */
+  followLooksPerList: 5,
+  defaultMaxConcurrentRuns: 4,
+  /** The window in which a peer's requests are counted. */
+  rateWindowMs: minute,
+  /** How long a step waits for another process that holds the state. */
+  stateBusyMs: 5 * second,
+  /** How often a worker starts over when its unfinished lock file was swept away. */
+  workerStarts: 3,
+  defaultMaxRequestsPerMinute: 60,
+  maxConfigBytes: 1024 * 1024,
+  /** How long a finished command waits for what it left open, before it ends all the same. */
+  exitGraceMs: 2 * second,
+  /** How long an edit waits for another edit of the same home to end. */
+  editLockWaitMs: 5 * second,
+  /** How long a trust document is good after an edit by the command line. */
+  trustLifetimeMs: 365 * day,
+  cardLifetimeMs: 365 * day,
+  /** A card's text with whatever white space it gained on its way. */
+  maxCardTextBytes: 2 * 1024 * 1024,
+} as const;
