@@ -1,0 +1,54 @@
+import pRetry from "p-retry";
+import type { Clock } from "../base/clock.ts";
+import { PosternError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
+import type { Random } from "../base/random.ts";
+import { refuseAborted } from "./abort.ts";
+import { aroundStore } from "./around.ts";
+import { retryableStoreCodes, type Store } from "./store.ts";
+
+export interface RetryOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** All attempts of one call together; `limits.storeAttempts` unless told. */
+  readonly attempts?: number;
+}
+
+/**
+ * Repeats calls that failed with one of `retryableStoreCodes`, with growing, jittered waits. A `put` whose
+ * first attempt took effect but lost its response says `exists` from the second one: whoever needs to know
+ * whose object lies there reads it back.
+ */
+export function retryStore(
+  store: Store,
+  { clock, random, attempts = limits.storeAttempts }: RetryOptions,
+): Store {
+  return aroundStore(store, ({ operation, name, signal }, run) =>
+    pRetry(
+      async () => {
+        refuseAborted(signal, `${operation} ${name}`);
+        return await run();
+      },
+      {
+        retries: attempts - 1,
+        // p-retry waits by the system's clock; the waiting is done below, by ours, and only before a retry.
+        minTimeout: 0,
+        shouldRetry: async ({ error, attemptNumber }) => {
+          if (!(error instanceof PosternError) || !retryableStoreCodes.has(error.code))
+            return false;
+          await clock.sleep(delayMs(attemptNumber, random), signal);
+          return true;
+        },
+      },
+    ),
+  );
+}
+
+/** Between half and all of the doubled wait, so that those who failed together do not come back together. */
+function delayMs(failedAttempts: number, random: Random): number {
+  const longest = Math.min(
+    limits.storeRetryMinMs * 2 ** (failedAttempts - 1),
+    limits.storeRetryMaxMs,
+  );
+  return Math.round(longest * (0.5 + random.fraction() / 2));
+}

@@ -1,0 +1,59 @@
+import { Readable } from "node:stream";
+import { S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
+import { NodeHttpHandler } from "@smithy/node-http-handler";
+import { PosternError } from "../../base/errors.ts";
+import { limits } from "../../base/limits.ts";
+import { collect } from "./body.ts";
+import type { S3StoreOptions } from "../s3.ts";
+
+export function makeClient({ endpoint, region, pathStyle, credentials }: S3StoreOptions): S3Client {
+  const pool = { keepAlive: true, maxSockets: limits.storeConnections };
+  const config: S3ClientConfig = {
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(region === undefined ? {} : { region }),
+    ...(credentials === undefined ? {} : { credentials }),
+    forcePathStyle: pathStyle,
+    maxAttempts: 1,
+    requestChecksumCalculation: "WHEN_REQUIRED",
+    responseChecksumValidation: "WHEN_REQUIRED",
+    // Otherwise the SDK would silently get round a clock that is wrong, from the second request on.
+    disableClockSkewCorrection: true,
+    streamCollector: collectAnswer,
+    logger: silent,
+    requestHandler: new NodeHttpHandler({
+      connectionTimeout: limits.storeConnectTimeoutMs,
+      httpAgent: pool,
+      httpsAgent: pool,
+      logger: silent,
+    }),
+  };
+  const client = new S3Client(config);
+  // After signing: proxies change this header, and a signature over it would break.
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const { request } = args;
+      if (hasHeaders(request)) request.headers["accept-encoding"] = "identity";
+      return await next(args);
+    },
+    { step: "deserialize", name: "acceptIdentityOnly" },
+  );
+  return client;
+}
+
+const ignore = (): void => undefined;
+const silent = { trace: ignore, debug: ignore, info: ignore, warn: ignore, error: ignore };
+
+function hasHeaders(request: unknown): request is { headers: Record<string, string> } {
+  return typeof request === "object" && request !== null && "headers" in request;
+}
+
+/** The SDK's way to read answers that are not objects, within a bound. */
+async function collectAnswer(stream: unknown): Promise<Uint8Array> {
+  if (!(stream instanceof Readable)) return new Uint8Array(0);
+  const bytes = await collect(stream, limits.maxStoreAnswerBytes);
+  if (bytes !== undefined) return bytes;
+  throw new PosternError(
+    "STORE_FAILED",
+    `an answer is larger than ${limits.maxStoreAnswerBytes} bytes`,
+  );
+}
