@@ -1,0 +1,305 @@
+import type { GatewayName, RunId, WorkerId } from "../base/names.ts";
+import type { Receipt, RunRef } from "../protocol/receipt.ts";
+import type {
+  Meta,
+  PeerWork,
+  QuarantineHeld,
+  Records,
+  SettledOutbox,
+  SettledReceipt,
+  StoredOutbox,
+} from "./records.ts";
+import { newMeta } from "./rules.ts";
+import type {
+  OutboxFilter,
+  OutboxRecord,
+  QuarantineEntry,
+  ReceiptFilter,
+  Transcript,
+} from "./state.ts";
+
+/** All records of one state. A record is never changed in place, and is copied on its way in and out. */
+export interface MemoryContent {
+  meta: Meta;
+  readonly receipts: Map<string, Receipt>;
+  readonly outbox: Map<RunId, StoredOutbox>;
+  readonly transcripts: Map<RunId, Transcript>;
+  readonly nonces: Set<string>;
+  readonly quarantine: Map<string, QuarantineEntry>;
+  readonly versions: Map<string, number>;
+  readonly series: Map<string, number>;
+}
+
+export function newContent(nowMs: number): MemoryContent {
+  return {
+    meta: newMeta(nowMs),
+    receipts: new Map(),
+    outbox: new Map(),
+    transcripts: new Map(),
+    nonces: new Set(),
+    quarantine: new Map(),
+    versions: new Map(),
+    series: new Map(),
+  };
+}
+
+export function copyOfContent(content: MemoryContent): MemoryContent {
+  return {
+    meta: content.meta,
+    receipts: new Map(content.receipts),
+    outbox: new Map(content.outbox),
+    transcripts: new Map(content.transcripts),
+    nonces: new Set(content.nonces),
+    quarantine: new Map(content.quarantine),
+    versions: new Map(content.versions),
+    series: new Map(content.series),
+  };
+}
+
+/** Steps look before they write and are never interleaved, so nothing has to be rolled back here. */
+export class MemoryRecords implements Records {
+  readonly #disk: { readonly content: MemoryContent };
+  #dirty = false;
+
+  constructor(disk: { readonly content: MemoryContent }) {
+    this.#disk = disk;
+  }
+
+  get dirty(): boolean {
+    return this.#dirty;
+  }
+
+  read<T>(step: () => T): T {
+    return step();
+  }
+
+  write<T>(step: () => T): T {
+    this.#dirty = false;
+    return step();
+  }
+
+  close(): void {}
+
+  meta(): Meta {
+    return this.#content.meta;
+  }
+
+  putMeta(meta: Meta): void {
+    this.#changed().meta = meta;
+  }
+
+  receipt(ref: RunRef): Receipt | undefined {
+    return structuredClone(this.#content.receipts.get(receiptKey(ref)));
+  }
+
+  receiptsOfRun(from: GatewayName, runId: RunId): Receipt[] {
+    const found = this.#receipts((receipt) => receipt.from === from && receipt.runId === runId);
+    found.sort((a, b) => a.receivedMs - b.receivedMs || compare(a.requestDigest, b.requestDigest));
+    return structuredClone(found);
+  }
+
+  receipts({ are, limit }: ReceiptFilter): Receipt[] {
+    const found = this.#receipts((receipt) => {
+      if (are === "open") return receipt.ended === null;
+      return are === undefined || receipt.ended?.acknowledged === false;
+    });
+    found.sort(byOpenThenReceived);
+    return structuredClone(found.slice(0, limit));
+  }
+
+  openWorkers(): Set<WorkerId> {
+    return new Set(this.#receipts(isOpen).map((receipt) => receipt.worker));
+  }
+
+  peerWork(from: GatewayName, runId: RunId, afterMs: number): PeerWork {
+    const others = this.#receipts((receipt) => receipt.from === from && receipt.runId !== runId);
+    return {
+      openRuns: others.filter((receipt) => isOpen(receipt) && receipt.kind !== "approvalGrant")
+        .length,
+      receivedLastMinute: others.filter((receipt) => receipt.receivedMs > afterMs).length,
+    };
+  }
+
+  isContinued(from: GatewayName, runId: RunId): boolean {
+    const names = this.#receipts(
+      (receipt) => isOpen(receipt) && receipt.from === from && receipt.continues === runId,
+    );
+    return names.length > 0;
+  }
+
+  settledReceipts(beforeMs: number): SettledReceipt[] {
+    const settled = this.#receipts(
+      ({ ended }) => ended !== null && ended.acknowledged && ended.atMs < beforeMs,
+    );
+    return settled
+      .toSorted((a, b) => (a.ended?.atMs ?? 0) - (b.ended?.atMs ?? 0) || byRef(a, b))
+      .map(({ from, runId, requestDigest, exp }) => ({ from, runId, requestDigest, exp }));
+  }
+
+  putReceipt(receipt: Receipt): void {
+    this.#changed().receipts.set(receiptKey(receipt), structuredClone(receipt));
+  }
+
+  deleteReceipt(ref: RunRef): void {
+    this.#changed().receipts.delete(receiptKey(ref));
+  }
+
+  outbox(runId: RunId): StoredOutbox | undefined {
+    return structuredClone(this.#content.outbox.get(runId));
+  }
+
+  outboxRecords({ are, limit }: OutboxFilter): OutboxRecord[] {
+    const all = [...this.#content.outbox.values()].map(({ record }) => record);
+    const found =
+      are === undefined
+        ? all.toSorted(byOpened)
+        : all.filter((record) => record.state !== "closed").toSorted(bySent);
+    return structuredClone(found.slice(0, limit));
+  }
+
+  settledOutbox(beforeMs: number): SettledOutbox[] {
+    const settled: { runId: RunId; exp: number; settledMs: number }[] = [];
+    for (const { record, settledMs } of this.#content.outbox.values()) {
+      if (settledMs === null || settledMs >= beforeMs) continue;
+      settled.push({ runId: record.runId, exp: record.exp, settledMs });
+    }
+    return settled.toSorted((a, b) => a.settledMs - b.settledMs || compare(a.runId, b.runId));
+  }
+
+  putOutbox(stored: StoredOutbox): void {
+    this.#changed().outbox.set(stored.record.runId, structuredClone(stored));
+  }
+
+  transcript(runId: RunId): Transcript | undefined {
+    return structuredClone(this.#content.transcripts.get(runId));
+  }
+
+  putTranscript(transcript: Transcript): void {
+    this.#changed().transcripts.set(transcript.runId, structuredClone(transcript));
+  }
+
+  deleteOutbox(runId: RunId): void {
+    this.#changed().outbox.delete(runId);
+    this.#content.transcripts.delete(runId);
+  }
+
+  hasNonce(nonce: string): boolean {
+    return this.#content.nonces.has(nonce);
+  }
+
+  putNonce(nonce: string): void {
+    this.#changed().nonces.add(nonce);
+  }
+
+  deleteNonces(): void {
+    this.#changed().nonces.clear();
+  }
+
+  quarantined({
+    limit,
+    bucket,
+  }: {
+    readonly limit: number;
+    readonly bucket?: string;
+  }): QuarantineEntry[] {
+    const found = [...this.#content.quarantine.values()].filter(
+      (entry) => bucket === undefined || entry.bucket === bucket,
+    );
+    found.sort((a, b) => b.atMs - a.atMs || compare(a.id, b.id));
+    return structuredClone(found.slice(0, limit));
+  }
+
+  quarantinedEntry(id: string): QuarantineEntry | undefined {
+    return structuredClone(this.#content.quarantine.get(id));
+  }
+
+  quarantineHeld(bucket: string): QuarantineHeld {
+    const held = [...this.#content.quarantine.values()].filter((entry) => entry.bucket === bucket);
+    return {
+      entries: held.length,
+      bytes: held.reduce((sum, entry) => sum + (entry.bytes?.length ?? 0), 0),
+    };
+  }
+
+  oldQuarantine(beforeMs: number, limit: number): string[] {
+    const old = [...this.#content.quarantine.values()].filter((entry) => entry.atMs < beforeMs);
+    old.sort((a, b) => a.atMs - b.atMs || compare(a.id, b.id));
+    return old.slice(0, limit).map((entry) => entry.id);
+  }
+
+  putQuarantine(entry: QuarantineEntry): void {
+    this.#changed().quarantine.set(entry.id, structuredClone(entry));
+  }
+
+  deleteQuarantine(id: string): void {
+    this.#changed().quarantine.delete(id);
+  }
+
+  version(document: string): number | undefined {
+    return this.#content.versions.get(document);
+  }
+
+  putVersion(document: string, version: number): void {
+    this.#changed().versions.set(document, version);
+  }
+
+  lastNumber(series: string): number | undefined {
+    return this.#content.series.get(series);
+  }
+
+  putLastNumber(series: string, last: number): void {
+    this.#changed().series.set(series, last);
+  }
+
+  get #content(): MemoryContent {
+    return this.#disk.content;
+  }
+
+  #changed(): MemoryContent {
+    this.#dirty = true;
+    return this.#content;
+  }
+
+  #receipts(accept: (receipt: Receipt) => boolean): Receipt[] {
+    return [...this.#content.receipts.values()].filter(accept);
+  }
+}
+
+function isOpen(receipt: Receipt): boolean {
+  return receipt.ended === null;
+}
+
+function byOpenThenReceived(a: Receipt, b: Receipt): number {
+  return (
+    Number(!isOpen(a)) - Number(!isOpen(b)) ||
+    a.receivedMs - b.receivedMs ||
+    compare(a.runId, b.runId) ||
+    compare(a.requestDigest, b.requestDigest) ||
+    compare(a.from, b.from)
+  );
+}
+
+function byOpened(a: OutboxRecord, b: OutboxRecord): number {
+  return a.openedMs - b.openedMs || compare(a.runId, b.runId);
+}
+
+/** What was never sent comes first. */
+function bySent(a: OutboxRecord, b: OutboxRecord): number {
+  return compare(a.state, b.state) || (a.sentMs ?? -1) - (b.sentMs ?? -1) || byOpened(a, b);
+}
+
+function byRef(a: RunRef, b: RunRef): number {
+  return (
+    compare(a.from, b.from) ||
+    compare(a.runId, b.runId) ||
+    compare(a.requestDigest, b.requestDigest)
+  );
+}
+
+function receiptKey({ from, runId, requestDigest }: RunRef): string {
+  return `${from}/${runId}/${requestDigest}`;
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

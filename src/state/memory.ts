@@ -1,0 +1,46 @@
+import type { Clock } from "../base/clock.ts";
+import { copyOfContent, MemoryRecords, newContent, type MemoryContent } from "./memory-records.ts";
+import type { State } from "./state.ts";
+import { RecordState } from "./steps.ts";
+
+/** Everything that a memory state held at one moment; opaque, and good for any number of restores. */
+export interface MemorySnapshot {
+  readonly content: MemoryContent;
+}
+
+/**
+ * What a file is to the sqlite driver: it outlives the states that are opened on it, as many at once as
+ * there are processes, and it can be copied and put back as homes are.
+ */
+export class MemoryDisk {
+  #content: MemoryContent;
+
+  /** An empty disk made at `clock`, or one that holds what another held. */
+  constructor(origin: { readonly clock: Clock } | MemorySnapshot) {
+    this.#content =
+      "clock" in origin ? newContent(origin.clock.now()) : copyOfContent(origin.content);
+  }
+
+  /** The records themselves, for the states on this disk. */
+  get content(): MemoryContent {
+    return this.#content;
+  }
+
+  snapshot(): MemorySnapshot {
+    return { content: copyOfContent(this.#content) };
+  }
+
+  /** Puts an earlier moment back, under the states that are open on it as well. */
+  restore(snapshot: MemorySnapshot): void {
+    this.#content = copyOfContent(snapshot.content);
+  }
+}
+
+/** A state that lives as long as its disk does: for tests and the simulation, with the rules of every driver. */
+export function openMemoryState(options: {
+  readonly clock: Clock;
+  readonly disk?: MemoryDisk;
+}): State {
+  const disk = options.disk ?? new MemoryDisk(options);
+  return new RecordState(new MemoryRecords(disk), options.clock);
+}

@@ -1,0 +1,106 @@
+import type { GatewayName, RunId, WorkerId } from "../base/names.ts";
+import type { Receipt, RunRef } from "../protocol/receipt.ts";
+import type {
+  OutboxFilter,
+  OutboxRecord,
+  QuarantineEntry,
+  ReceiptFilter,
+  Transcript,
+} from "./state.ts";
+
+/**
+ * What a state consists of, as the steps see it: plain records, read and written synchronously. `RecordState`
+ * makes the steps from it, so that each rule exists once, whatever keeps the records.
+ *
+ * All but `read`, `write` and `close` are called only inside a function passed to `read` or `write`. Records
+ * that go in or come out are copies. A step looks at everything that may refuse before it writes anything.
+ */
+export interface Records {
+  /** Runs `step` on one consistent view; it writes nothing. */
+  read<T>(step: () => T): T;
+  /** Runs `step` alone among all processes and commits what it wrote; nothing when it throws. */
+  write<T>(step: () => T): T;
+  /** Whether the present write has written anything yet: one that has not costs no disk. */
+  readonly dirty: boolean;
+  close(): void;
+
+  meta(): Meta;
+  putMeta(meta: Meta): void;
+
+  receipt(ref: RunRef): Receipt | undefined;
+  /** Oldest first: by receivedMs, then requestDigest. */
+  receiptsOfRun(from: GatewayName, runId: RunId): Receipt[];
+  receipts(filter: ReceiptFilter): Receipt[];
+  openWorkers(): Set<WorkerId>;
+  /** Counts the sender's other runs: open ones that are no grants, and all received after `afterMs`. */
+  peerWork(from: GatewayName, runId: RunId, afterMs: number): PeerWork;
+  /** Whether an open receipt of the sender names this run as the one it continues. */
+  isContinued(from: GatewayName, runId: RunId): boolean;
+  /** Ended and acknowledged ones that ended before `beforeMs`, in order of (ended, from, runId, requestDigest). */
+  settledReceipts(beforeMs: number): Iterable<SettledReceipt>;
+  putReceipt(receipt: Receipt): void;
+  deleteReceipt(ref: RunRef): void;
+
+  outbox(runId: RunId): StoredOutbox | undefined;
+  outboxRecords(filter: OutboxFilter): OutboxRecord[];
+  /** Those settled before `beforeMs`, in order of (settled, runId). */
+  settledOutbox(beforeMs: number): Iterable<SettledOutbox>;
+  putOutbox(stored: StoredOutbox): void;
+  transcript(runId: RunId): Transcript | undefined;
+  /** Only for a run that has none. */
+  putTranscript(transcript: Transcript): void;
+  /** The record, and the transcript if there is one. */
+  deleteOutbox(runId: RunId): void;
+
+  hasNonce(nonce: string): boolean;
+  putNonce(nonce: string): void;
+  deleteNonces(): void;
+
+  quarantined(filter: { readonly limit: number; readonly bucket?: string }): QuarantineEntry[];
+  quarantinedEntry(id: string): QuarantineEntry | undefined;
+  quarantineHeld(bucket: string): QuarantineHeld;
+  /** Ids of entries made before `beforeMs`, at most `limit`, the oldest first. */
+  oldQuarantine(beforeMs: number, limit: number): string[];
+  putQuarantine(entry: QuarantineEntry): void;
+  deleteQuarantine(id: string): void;
+
+  version(document: string): number | undefined;
+  putVersion(document: string, version: number): void;
+  lastNumber(series: string): number | undefined;
+  putLastNumber(series: string, last: number): void;
+}
+
+/** What a state knows of itself. */
+export interface Meta {
+  readonly highestClockMs: number;
+  readonly bornMs: number;
+  readonly lookMs: number | null;
+  readonly generation: number;
+  readonly claimedMs: number | null;
+  readonly elsewhere: boolean;
+}
+
+export interface PeerWork {
+  readonly openRuns: number;
+  readonly receivedLastMinute: number;
+}
+
+export interface SettledReceipt extends RunRef {
+  readonly exp: number;
+}
+
+export interface StoredOutbox {
+  readonly record: OutboxRecord;
+  /** When it was closed or became `unknown`; null while it is open. */
+  readonly settledMs: number | null;
+}
+
+export interface SettledOutbox {
+  readonly runId: RunId;
+  readonly exp: number;
+}
+
+export interface QuarantineHeld {
+  readonly entries: number;
+  readonly bytes: number;
+}

@@ -1,0 +1,168 @@
+import { sha256, toBase32, utf8 } from "../base/bytes.ts";
+import { PosternError } from "../base/errors.ts";
+import type { Receipt } from "../protocol/receipt.ts";
+import type { Meta, QuarantineHeld, StoredOutbox } from "./records.ts";
+import type {
+  NewQuarantineEntry,
+  OpenedOutbox,
+  OutboxNote,
+  OutboxRecord,
+  OwnerLook,
+  OwnerView,
+  QuarantineBudget,
+  QuarantineEntry,
+  SteppedRun,
+  Transcript,
+} from "./state.ts";
+
+/** A state that has seen nothing yet. */
+export function newMeta(nowMs: number): Meta {
+  return {
+    highestClockMs: nowMs,
+    bornMs: 0,
+    lookMs: null,
+    generation: 0,
+    claimedMs: null,
+    elsewhere: false,
+  };
+}
+
+/** Throws `INTERNAL` for a receipt that a step about `run` must not write. */
+export function requireWritable(
+  run: SteppedRun,
+  standing: readonly Receipt[],
+  written: Receipt,
+): void {
+  if (written.from !== run.from || written.runId !== run.runId) {
+    throw new PosternError(
+      "INTERNAL",
+      `a step about run ${run.runId} wrote a receipt of run ${written.runId}`,
+    );
+  }
+  if ((written.state === "ended") !== (written.ended !== null)) {
+    throw new PosternError(
+      "INTERNAL",
+      `a receipt of run ${run.runId} is ended without an ending, or the reverse`,
+    );
+  }
+  const before = standing.find((receipt) => receipt.requestDigest === written.requestDigest);
+  if (before?.state === "ended" && written.state !== "ended") {
+    throw new PosternError("INTERNAL", `run ${run.runId} has ended and cannot be opened again`);
+  }
+}
+
+/**
+ * No two clocks differ by a whole skew, and what is signed until two skews past expiry may still be believed:
+ * after three, nobody uses it any more.
+ */
+export function isPastUse(exp: number, nowMs: number, skewMs: number): boolean {
+  return nowMs > exp * 1000 + 3 * skewMs;
+}
+
+export function openedOutbox(
+  standing: OutboxRecord | undefined,
+  asked: OutboxRecord,
+): OpenedOutbox {
+  if (standing === undefined) return { status: "opened", record: asked };
+  const same = standing.intentDigest === asked.intentDigest;
+  return { status: same ? "following" : "conflict", record: standing };
+}
+
+/** What stands after a note; the same object when it says nothing new. */
+export function notedOutbox(stored: StoredOutbox, note: OutboxNote, nowMs: number): StoredOutbox {
+  const { record } = stored;
+  const state = record.state === "closed" ? "closed" : (note.state ?? record.state);
+  const noted: OutboxRecord = {
+    ...record,
+    sentMs: latest(record.sentMs, note.sentMs ?? null),
+    answered: record.answered || (note.answered ?? false),
+    displaced: note.displaced ?? record.displaced,
+    cancel: record.cancel ?? note.cancel ?? null,
+    state,
+  };
+  const changed =
+    noted.sentMs !== record.sentMs ||
+    noted.answered !== record.answered ||
+    noted.displaced !== record.displaced ||
+    noted.cancel !== record.cancel ||
+    state !== record.state;
+  if (!changed) return stored;
+  if (state === record.state) return { record: noted, settledMs: stored.settledMs };
+  return { record: noted, settledMs: state === "unknown" ? nowMs : null };
+}
+
+export function closedOutbox(record: OutboxRecord, transcript: Transcript): StoredOutbox {
+  const { closedMs, terminal } = transcript;
+  return { record: { ...record, state: "closed", closedMs, terminal }, settledMs: closedMs };
+}
+
+function latest(one: number | null, other: number | null): number | null {
+  if (one === null || other === null) return one ?? other;
+  return Math.max(one, other);
+}
+
+export function ownerViewOf(meta: Meta): OwnerView {
+  const { lookMs, generation, claimedMs, elsewhere } = meta;
+  const recovering = meta.bornMs > 0 && lookMs === null;
+  return { lookMs, generation, claimedMs, elsewhere, recovering };
+}
+
+/** What stands after a look at the owner keys; the same object when it says nothing new. */
+export function lookedAt(meta: Meta, look: OwnerLook): Meta {
+  if (look.begunMs < meta.bornMs) return meta;
+  const looked: Meta = {
+    ...meta,
+    lookMs: latest(meta.lookMs, look.begunMs),
+    generation: Math.max(meta.generation, look.generation),
+    claimedMs: claimedAt(meta, look),
+    elsewhere: meta.elsewhere || look.elsewhere,
+  };
+  const changed =
+    looked.lookMs !== meta.lookMs ||
+    looked.generation !== meta.generation ||
+    looked.claimedMs !== meta.claimedMs ||
+    looked.elsewhere !== meta.elsewhere;
+  return changed ? looked : meta;
+}
+
+/** A claim belongs to its generation: the next one voids it, and an earlier one tells nothing of it. */
+function claimedAt(meta: Meta, look: OwnerLook): number | null {
+  if (look.generation > meta.generation) return look.claimedMs;
+  if (look.generation < meta.generation) return meta.claimedMs;
+  return latest(meta.claimedMs, look.claimedMs);
+}
+
+/**
+ * The generation stays: what was claimed up to it cannot stop this state, and what comes above it with a
+ * nonce that is not committed from here on is somebody else's.
+ */
+export function recoveredMeta(meta: Meta, nowMs: number): Meta {
+  return { ...meta, bornMs: nowMs, lookMs: null, claimedMs: null, elsewhere: false };
+}
+
+/** Texts are made well-formed: a key may be any name that a bucket made up, and a database keeps UTF-8. */
+export function quarantineEntryOf(entry: NewQuarantineEntry): QuarantineEntry {
+  const { bucket, key, bytes, size, code, detail, atMs } = entry;
+  const content = bytes === null ? utf8(`${size}`) : sha256(bytes);
+  const id = toBase32(sha256(Buffer.concat([sha256(utf8(key)), content]))).slice(0, 16);
+  return {
+    id,
+    bucket: bucket.toWellFormed(),
+    key: key.toWellFormed(),
+    bytes,
+    size,
+    code,
+    detail: detail.toWellFormed(),
+    atMs,
+  };
+}
+
+export function fitsBudget(
+  held: QuarantineHeld,
+  entry: NewQuarantineEntry,
+  budget: QuarantineBudget,
+): boolean {
+  return (
+    held.entries < budget.maxEntries && held.bytes + (entry.bytes?.length ?? 0) <= budget.maxBytes
+  );
+}

@@ -1,0 +1,87 @@
+import { chmodSync, existsSync } from "node:fs";
+import type { Clock } from "../base/clock.ts";
+import { PosternError } from "../base/errors.ts";
+import type { Receipt } from "../protocol/receipt.ts";
+import { createStateFile } from "./sqlite/create.ts";
+import { SqliteDatabase } from "./sqlite/database.ts";
+import { identityOf, recordIdentity, requireIdentity } from "./sqlite/identity.ts";
+import { SqliteRecords } from "./sqlite/records.ts";
+import { migrate, requireKnownVersion } from "./sqlite/schema.ts";
+import type { State } from "./state.ts";
+import { RecordState, recoverRecords } from "./steps.ts";
+
+export interface SqliteStateOptions {
+  /** The state's file; beside it SQLite keeps `<file>-wal` and `<file>-shm` while it is open. */
+  readonly file: string;
+  readonly clock: Clock;
+  /** What names this machine: the content of `/etc/machine-id`, say. */
+  readonly machine: string;
+  /** The file never grows beyond so many pages of 4 KiB: then steps reject with `STORE_FULL`. */
+  readonly maxPages?: number;
+}
+
+export interface RecoveredState {
+  readonly state: State;
+  /** As `State.recover` answers. */
+  readonly bornMs: number;
+  readonly open: readonly Receipt[];
+}
+
+/**
+ * Makes a state, whole or not at all; only `init` does. Rejects with `HOME_EXISTS` when the file is there,
+ * `HOME_MISSING` when its folder is not, `STORE_UNSAFE` when its file system is none for a state, or as
+ * steps do.
+ */
+export async function createSqliteState(options: SqliteStateOptions): Promise<State> {
+  const { clock, ...rest } = options;
+  createStateFile({ ...rest, nowMs: clock.now() });
+  return openSqliteState(options);
+}
+
+/**
+ * Opens the state that is there and never makes one. Rejects with `STATE_MISSING`, with `STATE_UNSUPPORTED`
+ * when a newer program made it, with `STATE_ELSEWHERE` when it lies elsewhere than where it was made or
+ * recovered, or as steps do.
+ */
+export async function openSqliteState(options: SqliteStateOptions): Promise<State> {
+  return connected(options, (database) => {
+    requireKnownVersion(database);
+    requireIdentity(database, identityOf(options.file, options.machine));
+    migrate(database);
+    return new RecordState(new SqliteRecords(database), options.clock);
+  });
+}
+
+/**
+ * Opens a state wherever it lies now, makes that its place and recovers it, in one transaction. Rejects
+ * like `openSqliteState`, but never with `STATE_ELSEWHERE`.
+ */
+export async function recoverSqliteState(options: SqliteStateOptions): Promise<RecoveredState> {
+  return connected(options, (database) => {
+    migrate(database);
+    chmodSync(options.file, 0o600);
+    const records = new SqliteRecords(database);
+    const recovered = records.write(() => {
+      recordIdentity(database, identityOf(options.file, options.machine));
+      return recoverRecords(records, options.clock.now());
+    });
+    return { state: new RecordState(records, options.clock), ...recovered };
+  });
+}
+
+function connected<T>(options: SqliteStateOptions, use: (database: SqliteDatabase) => T): T {
+  const { file, maxPages } = options;
+  if (!existsSync(file)) {
+    throw new PosternError(
+      "STATE_MISSING",
+      `there is no state at ${file}: put the right home there, or make a new one with \`postern init\``,
+    );
+  }
+  const database = new SqliteDatabase({ file, ...(maxPages === undefined ? {} : { maxPages }) });
+  try {
+    return use(database);
+  } catch (thrown) {
+    database.close();
+    throw thrown;
+  }
+}

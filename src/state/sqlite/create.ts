@@ -1,0 +1,100 @@
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  mkdtempSync,
+  openSync,
+  realpathSync,
+  rmSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { PosternError } from "../../base/errors.ts";
+import { errnoOf, fileError } from "../file-errors.ts";
+import { newMeta } from "../rules.ts";
+import { SqliteDatabase } from "./database.ts";
+import { identityOf, recordIdentity } from "./identity.ts";
+import { SqliteRecords } from "./records.ts";
+import { markAsState, migrate } from "./schema.ts";
+
+export interface NewStateFile {
+  readonly file: string;
+  readonly machine: string;
+  readonly nowMs: number;
+  readonly maxPages?: number;
+}
+
+/**
+ * Makes a state's file, whole or not at all: it is built under another name in a folder of its own, and a
+ * link that never replaces anything gives it its name. Throws as `createSqliteState` rejects.
+ */
+export function createStateFile(made: NewStateFile): void {
+  const { file } = made;
+  if (existsSync(file)) throw stateExists(file);
+  // SQLite would play the log of a state that is gone into the new one.
+  if (existsSync(`${file}-wal`)) throw stateExists(`${file}-wal`);
+  const folder = temporaryFolder(file);
+  try {
+    const unnamed = join(folder, "state");
+    build(unnamed, made);
+    publish(unnamed, file);
+  } catch (thrown) {
+    throw fileError(thrown, file);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function temporaryFolder(file: string): string {
+  try {
+    return mkdtempSync(join(dirname(file), ".state-"));
+  } catch (thrown) {
+    if (errnoOf(thrown) !== "ENOENT") throw fileError(thrown, file);
+    throw new PosternError("HOME_MISSING", `there is no folder for ${file}: make it first`, {
+      cause: thrown,
+    });
+  }
+}
+
+function build(unnamed: string, { file, machine, nowMs, maxPages }: NewStateFile): void {
+  // SQLite gives its other files the mode of this one.
+  closeSync(openSync(unnamed, "wx", 0o600));
+  const bound = maxPages === undefined ? {} : { maxPages };
+  const database = new SqliteDatabase({ file: unnamed, ...bound });
+  try {
+    markAsState(database);
+    migrate(database);
+    database.write(() => {
+      recordIdentity(database, {
+        ...identityOf(unnamed, machine),
+        folder: realpathSync(dirname(file)),
+      });
+      new SqliteRecords(database).putMeta(newMeta(nowMs));
+    });
+  } finally {
+    // The last connection to close moves the log into the file: what is linked is complete.
+    database.close();
+  }
+}
+
+function publish(unnamed: string, file: string): void {
+  try {
+    linkSync(unnamed, file);
+  } catch (thrown) {
+    if (errnoOf(thrown) === "EEXIST") throw stateExists(file);
+    throw thrown;
+  }
+  const folder = openSync(dirname(file), "r");
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+function stateExists(file: string): PosternError {
+  return new PosternError(
+    "HOME_EXISTS",
+    `there is a state, or what remains of one, at ${file}: it stays as it is`,
+  );
+}

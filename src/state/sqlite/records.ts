@@ -1,0 +1,327 @@
+import type { SQLInputValue } from "node:sqlite";
+import { PosternError } from "../../base/errors.ts";
+import { isWorkerId, type GatewayName, type RunId, type WorkerId } from "../../base/names.ts";
+import type { Receipt, RunRef } from "../../protocol/receipt.ts";
+import type {
+  Meta,
+  PeerWork,
+  QuarantineHeld,
+  Records,
+  SettledOutbox,
+  SettledReceipt,
+  StoredOutbox,
+} from "../records.ts";
+import type { SqliteDatabase } from "./database.ts";
+import { outboxColumns, outboxRecordOf, settledOutboxOf, transcriptEnvelopeOf } from "./outbox.ts";
+import { receiptColumns, receiptOf, settledReceiptOf } from "./receipts.ts";
+import type { Row } from "./row.ts";
+import { terminalOf, terminalText } from "./terminal.ts";
+import type {
+  OutboxFilter,
+  OutboxRecord,
+  QuarantineEntry,
+  ReceiptFilter,
+  Transcript,
+} from "../state.ts";
+
+/**
+ * The records of a state as rows of one SQLite file; the tables are in `schema.ts`. Where SQLite, which
+ * has no statistics here, would choose an index that reads too much, the statement names the right one.
+ */
+export class SqliteRecords implements Records {
+  readonly #database: SqliteDatabase;
+
+  constructor(database: SqliteDatabase) {
+    this.#database = database;
+  }
+
+  get dirty(): boolean {
+    return this.#database.dirty;
+  }
+
+  read<T>(step: () => T): T {
+    return this.#database.read(step);
+  }
+
+  write<T>(step: () => T): T {
+    return this.#database.write(step);
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  meta(): Meta {
+    const row = this.#database.get("SELECT * FROM meta");
+    if (row === undefined) {
+      throw new PosternError(
+        "STATE_DAMAGED",
+        `${this.#database.file} has lost its meta row: put a good copy there and run \`postern state recover\``,
+      );
+    }
+    return {
+      highestClockMs: row.integer("highest_clock_ms"),
+      bornMs: row.integer("born_ms"),
+      lookMs: row.integerOrNull("look_ms"),
+      generation: row.integer("generation"),
+      claimedMs: row.integerOrNull("claimed_ms"),
+      elsewhere: row.boolean("elsewhere"),
+    };
+  }
+
+  putMeta(meta: Meta): void {
+    this.#put("meta", ["one"], {
+      one: 1,
+      highest_clock_ms: meta.highestClockMs,
+      born_ms: meta.bornMs,
+      look_ms: meta.lookMs,
+      generation: meta.generation,
+      claimed_ms: meta.claimedMs,
+      elsewhere: Number(meta.elsewhere),
+    });
+  }
+
+  receipt({ from, runId, requestDigest }: RunRef): Receipt | undefined {
+    const sql = "SELECT * FROM receipts WHERE sender = ? AND run_id = ? AND request_digest = ?";
+    return mapped(this.#database.get(sql, from, runId, requestDigest), receiptOf);
+  }
+
+  receiptsOfRun(from: GatewayName, runId: RunId): Receipt[] {
+    // Sorted here: an ORDER BY makes SQLite read all receipts of the sender by another index.
+    const rows = this.#database.all(
+      "SELECT * FROM receipts WHERE sender = ? AND run_id = ?",
+      from,
+      runId,
+    );
+    return rows.map(receiptOf).toSorted(byReceived);
+  }
+
+  receipts({ are, limit }: ReceiptFilter): Receipt[] {
+    if (are === "open") return this.#receiptsThat("state <> 'ended'", limit);
+    if (are === "unacknowledged") return this.#receiptsThat("acknowledged = 0", limit);
+    const open = this.#receiptsThat("state <> 'ended'", limit);
+    return [...open, ...this.#receiptsThat("state = 'ended'", limit - open.length)];
+  }
+
+  openWorkers(): Set<WorkerId> {
+    const rows = this.#database.all(
+      "SELECT DISTINCT worker FROM receipts INDEXED BY receipts_open WHERE state <> 'ended'",
+    );
+    return new Set(rows.map((row) => row.name("worker", isWorkerId)));
+  }
+
+  peerWork(from: GatewayName, runId: RunId, afterMs: number): PeerWork {
+    const openSql = `SELECT count(*) AS n FROM receipts INDEXED BY receipts_sender_open
+      WHERE state <> 'ended' AND sender = ? AND run_id <> ? AND kind <> 'approvalGrant'`;
+    const receivedSql =
+      "SELECT count(*) AS n FROM receipts WHERE sender = ? AND received_ms > ? AND run_id <> ?";
+    return {
+      openRuns: this.#database.get(openSql, from, runId)?.integer("n") ?? 0,
+      receivedLastMinute: this.#database.get(receivedSql, from, afterMs, runId)?.integer("n") ?? 0,
+    };
+  }
+
+  isContinued(from: GatewayName, runId: RunId): boolean {
+    const sql =
+      "SELECT 1 FROM receipts INDEXED BY receipts_continues WHERE state <> 'ended' AND sender = ? AND continues = ? LIMIT 1";
+    return this.#database.get(sql, from, runId) !== undefined;
+  }
+
+  *settledReceipts(beforeMs: number): Generator<SettledReceipt> {
+    const sql = `SELECT sender, run_id, request_digest, exp FROM receipts
+      WHERE acknowledged = 1 AND ended_ms < ? ORDER BY ended_ms, sender, run_id, request_digest`;
+    for (const row of this.#database.each(sql, beforeMs)) yield settledReceiptOf(row);
+  }
+
+  putReceipt(receipt: Receipt): void {
+    this.#put("receipts", ["sender", "run_id", "request_digest"], receiptColumns(receipt));
+  }
+
+  deleteReceipt({ from, runId, requestDigest }: RunRef): void {
+    const sql = "DELETE FROM receipts WHERE sender = ? AND run_id = ? AND request_digest = ?";
+    this.#database.run(sql, from, runId, requestDigest);
+  }
+
+  outbox(runId: RunId): StoredOutbox | undefined {
+    return mapped(this.#database.get("SELECT * FROM outbox WHERE run_id = ?", runId), (row) => ({
+      record: outboxRecordOf(row),
+      settledMs: row.integerOrNull("settled_ms"),
+    }));
+  }
+
+  outboxRecords({ are, limit }: OutboxFilter): OutboxRecord[] {
+    const sql =
+      are === undefined
+        ? "SELECT * FROM outbox ORDER BY opened_ms, run_id LIMIT ?"
+        : "SELECT * FROM outbox WHERE state <> 'closed' ORDER BY state, sent_ms, opened_ms, run_id LIMIT ?";
+    return this.#database.all(sql, limit).map(outboxRecordOf);
+  }
+
+  *settledOutbox(beforeMs: number): Generator<SettledOutbox> {
+    const sql = "SELECT run_id, exp FROM outbox WHERE settled_ms < ? ORDER BY settled_ms, run_id";
+    for (const row of this.#database.each(sql, beforeMs)) yield settledOutboxOf(row);
+  }
+
+  putOutbox(stored: StoredOutbox): void {
+    this.#put("outbox", ["run_id"], outboxColumns(stored));
+  }
+
+  transcript(runId: RunId): Transcript | undefined {
+    const row = this.#database.get("SELECT * FROM transcripts WHERE run_id = ?", runId);
+    if (row === undefined) return undefined;
+    const sql = "SELECT * FROM transcript_envelopes WHERE run_id = ? ORDER BY place";
+    return {
+      runId,
+      attempt: row.integer("attempt"),
+      terminal: row.parsed("terminal", terminalOf),
+      envelopes: this.#database.all(sql, runId).map(transcriptEnvelopeOf),
+      closedMs: row.integer("closed_ms"),
+    };
+  }
+
+  putTranscript({ runId, attempt, terminal, envelopes, closedMs }: Transcript): void {
+    this.#put("transcripts", ["run_id"], {
+      run_id: runId,
+      attempt,
+      closed_ms: closedMs,
+      terminal: terminalText(terminal),
+    });
+    for (const [place, { key, envelope, kid, verifiedMs }] of envelopes.entries()) {
+      const columns = { run_id: runId, place, key, kid, verified_ms: verifiedMs, envelope };
+      this.#put("transcript_envelopes", ["run_id", "place"], columns);
+    }
+  }
+
+  deleteOutbox(runId: RunId): void {
+    this.#database.run("DELETE FROM outbox WHERE run_id = ?", runId);
+    this.#database.run("DELETE FROM transcripts WHERE run_id = ?", runId);
+    this.#database.run("DELETE FROM transcript_envelopes WHERE run_id = ?", runId);
+  }
+
+  hasNonce(nonce: string): boolean {
+    return this.#database.get("SELECT 1 FROM nonces WHERE nonce = ?", nonce) !== undefined;
+  }
+
+  putNonce(nonce: string): void {
+    this.#database.run("INSERT INTO nonces (nonce) VALUES (?)", nonce);
+  }
+
+  deleteNonces(): void {
+    this.#database.run("DELETE FROM nonces");
+  }
+
+  quarantined({
+    limit,
+    bucket,
+  }: {
+    readonly limit: number;
+    readonly bucket?: string;
+  }): QuarantineEntry[] {
+    const rows =
+      bucket === undefined
+        ? this.#database.all("SELECT * FROM quarantine ORDER BY at_ms DESC, id LIMIT ?", limit)
+        : this.#database.all(
+            "SELECT * FROM quarantine WHERE bucket = ? ORDER BY at_ms DESC, id LIMIT ?",
+            bucket,
+            limit,
+          );
+    return rows.map(quarantineEntryOf);
+  }
+
+  quarantinedEntry(id: string): QuarantineEntry | undefined {
+    return mapped(
+      this.#database.get("SELECT * FROM quarantine WHERE id = ?", id),
+      quarantineEntryOf,
+    );
+  }
+
+  quarantineHeld(bucket: string): QuarantineHeld {
+    const sql =
+      "SELECT count(*) AS n, coalesce(sum(kept_bytes), 0) AS bytes FROM quarantine WHERE bucket = ?";
+    const row = this.#database.get(sql, bucket);
+    return { entries: row?.integer("n") ?? 0, bytes: row?.integer("bytes") ?? 0 };
+  }
+
+  oldQuarantine(beforeMs: number, limit: number): string[] {
+    const sql = "SELECT id FROM quarantine WHERE at_ms < ? ORDER BY at_ms, id LIMIT ?";
+    return this.#database.all(sql, beforeMs, Math.max(0, limit)).map((row) => row.text("id"));
+  }
+
+  putQuarantine(entry: QuarantineEntry): void {
+    this.#put("quarantine", ["id"], {
+      id: entry.id,
+      bucket: entry.bucket,
+      key: entry.key,
+      size: entry.size,
+      kept_bytes: entry.bytes?.length ?? 0,
+      code: entry.code,
+      at_ms: entry.atMs,
+      detail: entry.detail,
+      bytes: entry.bytes,
+    });
+  }
+
+  deleteQuarantine(id: string): void {
+    this.#database.run("DELETE FROM quarantine WHERE id = ?", id);
+  }
+
+  version(document: string): number | undefined {
+    const row = this.#database.get("SELECT version FROM versions WHERE document = ?", document);
+    return row?.integer("version");
+  }
+
+  putVersion(document: string, version: number): void {
+    this.#put("versions", ["document"], { document, version });
+  }
+
+  lastNumber(series: string): number | undefined {
+    return this.#database.get("SELECT last FROM series WHERE series = ?", series)?.integer("last");
+  }
+
+  putLastNumber(series: string, last: number): void {
+    this.#put("series", ["series"], { series, last });
+  }
+
+  #receiptsThat(condition: string, limit: number): Receipt[] {
+    if (limit <= 0) return [];
+    const sql = `SELECT * FROM receipts WHERE ${condition}
+      ORDER BY received_ms, run_id, request_digest, sender LIMIT ?`;
+    return this.#database.all(sql, limit).map(receiptOf);
+  }
+
+  /** Writes a whole row, in the place of the one with the same key. */
+  #put(
+    table: string,
+    key: readonly string[],
+    columns: Readonly<Record<string, SQLInputValue>>,
+  ): void {
+    const names = Object.keys(columns);
+    const others = names
+      .filter((name) => !key.includes(name))
+      .map((name) => `${name} = excluded.${name}`);
+    const sql = `INSERT INTO ${table} (${names.join(", ")}) VALUES (${names.map(() => "?").join(", ")})
+      ON CONFLICT (${key.join(", ")}) DO UPDATE SET ${others.join(", ")}`;
+    this.#database.run(sql, ...Object.values(columns));
+  }
+}
+
+function byReceived(a: Receipt, b: Receipt): number {
+  return a.receivedMs - b.receivedMs || (a.requestDigest < b.requestDigest ? -1 : 1);
+}
+
+function mapped<T>(row: Row | undefined, map: (row: Row) => T): T | undefined {
+  return row === undefined ? undefined : map(row);
+}
+
+function quarantineEntryOf(row: Row): QuarantineEntry {
+  return {
+    id: row.text("id"),
+    bucket: row.text("bucket"),
+    key: row.text("key"),
+    bytes: row.bytesOrNull("bytes"),
+    size: row.integer("size"),
+    code: row.text("code"),
+    detail: row.text("detail"),
+    atMs: row.integer("at_ms"),
+  };
+}

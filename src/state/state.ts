@@ -1,0 +1,246 @@
+import type { GatewayName, ObjectKey, RequestDigest, RunId, WorkerId } from "../base/names.ts";
+import type { TerminalPayload } from "../protocol/frame.ts";
+import type { Receipt, RunRef } from "../protocol/receipt.ts";
+
+/**
+ * What a gateway remembers: what no bucket can take back. An interface of steps, each one transaction that
+ * is durable when its promise resolves; a step that rejects has changed nothing. It never speaks of SQL, so
+ * that a server database can be a driver as well.
+ *
+ * Steps reject with `STATE_BUSY` (another process held it too long: try again), `STORE_FULL` (no room),
+ * `STORE_READ_ONLY`, `STATE_DAMAGED`, or with what a passed function throws (then nothing is committed).
+ *
+ * Functions that are passed in are synchronous and pure: they decide from the view, inside the transaction,
+ * and take no step themselves. What is passed in and what comes out are copies: nobody else holds them.
+ */
+export interface State {
+  /**
+   * Decides about one run from everything known of it; writes what the decision says. A written receipt is
+   * of this run, has an ending exactly when it is `ended`, and never leaves `ended`; else `INTERNAL`.
+   */
+  stepRun<T>(run: SteppedRun, decide: (view: RunView) => RunStep<T>): Promise<T>;
+  /** A receipt as it stands, or undefined. */
+  receipt(ref: RunRef): Promise<Receipt | undefined>;
+  /** Receipts in order of (state is open first, receivedMs, runId); `open` ones are not ended. */
+  receipts(filter: ReceiptFilter): Promise<readonly Receipt[]>;
+  /** The workers that open receipts name. */
+  openWorkers(): Promise<ReadonlySet<WorkerId>>;
+
+  /** Remembers a request before it is sent, or says what stands in its place. */
+  openOutbox(record: OutboxRecord): Promise<OpenedOutbox>;
+  outboxRecord(runId: RunId): Promise<OutboxRecord | undefined>;
+  /** Records in order of (openedMs, runId), or as the filter says. */
+  outboxRecords(filter: OutboxFilter): Promise<readonly OutboxRecord[]>;
+  /** Adds what was learned. Rejects with `RUN_UNKNOWN` when there is no such record. */
+  noteOutbox(runId: RunId, note: OutboxNote): Promise<void>;
+  /**
+   * Stores the transcript and closes the record, once: a second closer gets what is stored. Rejects with
+   * `RUN_UNKNOWN` when there is no such record.
+   */
+  closeOutbox(
+    runId: RunId,
+    transcript: Transcript,
+  ): Promise<{ status: "closed" | "stood"; transcript: Transcript }>;
+  transcript(runId: RunId): Promise<Transcript | undefined>;
+
+  /** Commits an owner nonce before the claim that carries it is published. */
+  commitOwnerNonce(nonce: string): Promise<void>;
+  knowsOwnerNonce(nonce: string): Promise<boolean>;
+  /**
+   * Records what a look at the owner keys found. It never lowers what is known: the highest generation and
+   * the latest look stand, and `elsewhere` stays until `recover`. A look begun before `recover` is void.
+   */
+  noteOwner(look: OwnerLook): Promise<void>;
+  owner(): Promise<OwnerView>;
+
+  /** Keeps refused bytes, or says why not. The same key and bytes are kept once. */
+  quarantine(
+    entry: NewQuarantineEntry,
+    budget: QuarantineBudget,
+  ): Promise<"kept" | "known" | "over-budget">;
+  /** The latest first. */
+  quarantined(filter: {
+    readonly limit: number;
+    readonly bucket?: string;
+  }): Promise<readonly QuarantineEntry[]>;
+  quarantinedEntry(id: string): Promise<QuarantineEntry | undefined>;
+
+  /** Remembers the highest version seen of a document; `rolled-back` when `version` is lower. */
+  seeVersion(document: string, version: number): Promise<"fine" | "rolled-back">;
+  /** Counts up and returns the next number of a series (card versions), from 1. */
+  nextNumber(series: string): Promise<number>;
+
+  /** Deletes what retention no longer keeps: at most `limit` rows; says how many of each. */
+  collect(options: CollectOptions): Promise<Collected>;
+  /**
+   * Makes this state the one that serves the name: `born` = now, a look or claim of before is void, `elsewhere`
+   * is cleared, committed nonces are forgotten (whoever else holds them is a stranger from here on), and the
+   * generation stays. Answers with all open receipts.
+   */
+  recover(): Promise<{ readonly bornMs: number; readonly open: readonly Receipt[] }>;
+  close(): Promise<void>;
+}
+
+export interface SteppedRun extends Pick<RunRef, "from" | "runId"> {
+  /** An earlier run of the same sender whose receipts the step wants to see as well. */
+  readonly continues?: RunId | null;
+}
+
+/** What a step about one run can see. */
+export interface RunView {
+  /** The clock, read inside the transaction after `highestClockMs`. */
+  readonly nowMs: number;
+  /** The highest clock value any committed step of this state has seen before. */
+  readonly highestClockMs: number;
+  /** When `recover` was last used, 0 if never: requests signed before may have been run and forgotten. */
+  readonly bornMs: number;
+  readonly owner: OwnerView;
+  /** All receipts of (from, runId), one for each digest, oldest first. */
+  readonly receipts: readonly Receipt[];
+  /** All receipts of (from, `continues`); empty without one. */
+  readonly continued: readonly Receipt[];
+  /** Other runs of the same sender: those not ended (grants aside), and those received within the last minute. */
+  readonly peer: { readonly openRuns: number; readonly receivedLastMinute: number };
+}
+
+/** A step's decision: what to answer, and the one receipt to write, if any. */
+export interface RunStep<T> {
+  readonly answer: T;
+  readonly write?: Receipt;
+}
+
+export interface ReceiptFilter {
+  readonly limit: number;
+  /** `open`: admitted or running; `unacknowledged`: ended, with a terminal not yet known to be in the store. */
+  readonly are?: "open" | "unacknowledged";
+}
+
+/** What the caller remembers of one request it made. */
+export interface OutboxRecord {
+  readonly runId: RunId;
+  readonly to: GatewayName;
+  readonly key: ObjectKey;
+  readonly envelope: Uint8Array;
+  readonly requestDigest: RequestDigest;
+  /** The plain payload, CBOR. */
+  readonly payload: Uint8Array;
+  readonly intentDigest: string;
+  /** Seconds since 1970. */
+  readonly iat: number;
+  readonly exp: number;
+  readonly deadline: number | null;
+  readonly openedMs: number;
+  /** When the request was last put; null before the first time. */
+  readonly sentMs: number | null;
+  /** Whether any verified frame has come. */
+  readonly answered: boolean;
+  /** Another object was met under the request's key. */
+  readonly displaced: boolean;
+  readonly state: "open" | "unknown" | "closed";
+  readonly closedMs: number | null;
+  readonly terminal: TerminalPayload | null;
+  /** The signed cancel and its key, once the caller asked for one. */
+  readonly cancel: { readonly key: ObjectKey; readonly envelope: Uint8Array } | null;
+}
+
+/** The latest `sentMs` stands, `answered` stays true, and the first `cancel` stays: it is never signed again. */
+export type OutboxNote = Partial<
+  Pick<OutboxRecord, "sentMs" | "answered" | "displaced" | "cancel">
+> & {
+  /** Only from `open` to `unknown` and back; a closed record stays closed. */
+  readonly state?: "open" | "unknown";
+};
+
+export interface OpenedOutbox {
+  /** `following`: the same intent stands already; `conflict`: another one does. */
+  readonly status: "opened" | "following" | "conflict";
+  readonly record: OutboxRecord;
+}
+
+export interface OutboxFilter {
+  readonly limit: number;
+  /** `unclosed`: `open`, then `unknown`, each least recently sent first. */
+  readonly are?: "unclosed";
+}
+
+/** The audit record of one asked run: the verified envelopes as they were. */
+export interface Transcript {
+  readonly runId: RunId;
+  readonly attempt: number;
+  readonly terminal: TerminalPayload;
+  readonly envelopes: readonly TranscriptEnvelope[];
+  readonly closedMs: number;
+}
+
+export interface TranscriptEnvelope {
+  readonly key: ObjectKey;
+  readonly envelope: Uint8Array;
+  /** Which key verified it (base32 thumbprint), and when. */
+  readonly kid: string;
+  readonly verifiedMs: number;
+}
+
+export interface OwnerLook {
+  /** When the look began: before the first key was listed. */
+  readonly begunMs: number;
+  /** The highest generation that verified, 0 for none. */
+  readonly generation: number;
+  /** When our own claim at that generation was made, if it is ours. */
+  readonly claimedMs: number | null;
+  /** A verified generation carries a nonce that this state never committed. */
+  readonly elsewhere: boolean;
+}
+
+export interface OwnerView {
+  /** The state was recovered and has not looked since: then the claims that stand are past ones. */
+  readonly recovering: boolean;
+  /** Null when no look has been recorded. */
+  readonly lookMs: number | null;
+  readonly generation: number;
+  readonly claimedMs: number | null;
+  readonly elsewhere: boolean;
+}
+
+export interface NewQuarantineEntry {
+  /** Whose budget it counts against: a peer's name, or `(strangers)`. */
+  readonly bucket: string;
+  /** The object's raw key. */
+  readonly key: string;
+  /** Null when the object was too large to keep: then it was left in place. */
+  readonly bytes: Uint8Array | null;
+  readonly size: number;
+  readonly code: string;
+  readonly detail: string;
+  readonly atMs: number;
+}
+
+export interface QuarantineEntry extends NewQuarantineEntry {
+  /** 16 characters of base32: of the SHA-256 of key and bytes (key and size where there are no bytes). */
+  readonly id: string;
+}
+
+export interface QuarantineBudget {
+  readonly maxBytes: number;
+  readonly maxEntries: number;
+}
+
+export interface CollectOptions {
+  /** All kinds together; an outbox record counts as one with its transcript. */
+  readonly limit: number;
+  readonly skewMs: number;
+  readonly retentionMs: number;
+  /** Report what would go, and delete nothing. */
+  readonly dryRun?: boolean;
+}
+
+export interface Collected {
+  readonly receipts: number;
+  readonly outbox: number;
+  readonly quarantine: number;
+}
+
+/** Whether the process behind a worker id is known to be gone; false when nobody can tell. */
+export interface Liveness {
+  readonly self: WorkerId;
+  isGone(worker: WorkerId): boolean;
+}

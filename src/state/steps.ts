@@ -1,0 +1,317 @@
+import type { Clock } from "../base/clock.ts";
+import { PosternError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
+import type { RunId, WorkerId } from "../base/names.ts";
+import type { Receipt, RunRef } from "../protocol/receipt.ts";
+import type { Records, StoredOutbox } from "./records.ts";
+import {
+  closedOutbox,
+  fitsBudget,
+  isPastUse,
+  lookedAt,
+  notedOutbox,
+  openedOutbox,
+  ownerViewOf,
+  quarantineEntryOf,
+  recoveredMeta,
+  requireWritable,
+} from "./rules.ts";
+import type {
+  CollectOptions,
+  Collected,
+  NewQuarantineEntry,
+  OpenedOutbox,
+  OutboxFilter,
+  OutboxNote,
+  OutboxRecord,
+  OwnerLook,
+  OwnerView,
+  QuarantineBudget,
+  QuarantineEntry,
+  ReceiptFilter,
+  RunStep,
+  RunView,
+  State,
+  SteppedRun,
+  Transcript,
+} from "./state.ts";
+
+/** The moment of a write: the highest clock value is read first, then the clock, inside the transaction. */
+interface Moment {
+  readonly highestClockMs: number;
+  readonly nowMs: number;
+}
+
+/** The steps over records that a driver keeps. Between two `await`s of a caller, one step is one transaction. */
+export class RecordState implements State {
+  readonly #records: Records;
+  readonly #clock: Clock;
+  #stepping = false;
+  #closed = false;
+
+  constructor(records: Records, clock: Clock) {
+    this.#records = records;
+    this.#clock = clock;
+  }
+
+  async stepRun<T>(run: SteppedRun, decide: (view: RunView) => RunStep<T>): Promise<T> {
+    return this.#write((moment) => {
+      const view = this.#viewOf(run, moment);
+      const { answer, write } = decide(view);
+      if (write !== undefined) {
+        requireWritable(run, view.receipts, write);
+        this.#records.putReceipt(write);
+      }
+      return answer;
+    });
+  }
+
+  async receipt(ref: RunRef): Promise<Receipt | undefined> {
+    return this.#read(() => this.#records.receipt(ref));
+  }
+
+  async receipts(filter: ReceiptFilter): Promise<readonly Receipt[]> {
+    return this.#read(() => this.#records.receipts(filter));
+  }
+
+  async openWorkers(): Promise<ReadonlySet<WorkerId>> {
+    return this.#read(() => this.#records.openWorkers());
+  }
+
+  async openOutbox(record: OutboxRecord): Promise<OpenedOutbox> {
+    return this.#write(() => {
+      const opened = openedOutbox(this.#records.outbox(record.runId)?.record, record);
+      if (opened.status === "opened") this.#records.putOutbox({ record, settledMs: null });
+      return opened;
+    });
+  }
+
+  async outboxRecord(runId: RunId): Promise<OutboxRecord | undefined> {
+    return this.#read(() => this.#records.outbox(runId)?.record);
+  }
+
+  async outboxRecords(filter: OutboxFilter): Promise<readonly OutboxRecord[]> {
+    return this.#read(() => this.#records.outboxRecords(filter));
+  }
+
+  async noteOutbox(runId: RunId, note: OutboxNote): Promise<void> {
+    this.#write(({ nowMs }) => {
+      const stored = this.#outboxOf(runId);
+      const noted = notedOutbox(stored, note, nowMs);
+      if (noted !== stored) this.#records.putOutbox(noted);
+    });
+  }
+
+  async closeOutbox(
+    runId: RunId,
+    transcript: Transcript,
+  ): Promise<{ status: "closed" | "stood"; transcript: Transcript }> {
+    return this.#write(() => {
+      const { record } = this.#outboxOf(runId);
+      if (transcript.runId !== runId) {
+        throw new PosternError(
+          "INTERNAL",
+          `run ${runId} was closed with the transcript of ${transcript.runId}`,
+        );
+      }
+      const standing = this.#records.transcript(runId);
+      if (standing !== undefined) return { status: "stood", transcript: standing };
+      this.#records.putTranscript(transcript);
+      this.#records.putOutbox(closedOutbox(record, transcript));
+      return { status: "closed", transcript };
+    });
+  }
+
+  async transcript(runId: RunId): Promise<Transcript | undefined> {
+    return this.#read(() => this.#records.transcript(runId));
+  }
+
+  async commitOwnerNonce(nonce: string): Promise<void> {
+    this.#write(() => {
+      if (!this.#records.hasNonce(nonce)) this.#records.putNonce(nonce);
+    });
+  }
+
+  async knowsOwnerNonce(nonce: string): Promise<boolean> {
+    return this.#read(() => this.#records.hasNonce(nonce));
+  }
+
+  async noteOwner(look: OwnerLook): Promise<void> {
+    this.#write(() => {
+      const meta = this.#records.meta();
+      const looked = lookedAt(meta, look);
+      if (looked !== meta) this.#records.putMeta(looked);
+    });
+  }
+
+  async owner(): Promise<OwnerView> {
+    return this.#read(() => ownerViewOf(this.#records.meta()));
+  }
+
+  async quarantine(
+    entry: NewQuarantineEntry,
+    budget: QuarantineBudget,
+  ): Promise<"kept" | "known" | "over-budget"> {
+    const named = quarantineEntryOf(entry);
+    return this.#write(() => {
+      if (this.#records.quarantinedEntry(named.id) !== undefined) return "known";
+      if (!fitsBudget(this.#records.quarantineHeld(named.bucket), named, budget))
+        return "over-budget";
+      this.#records.putQuarantine(named);
+      return "kept";
+    });
+  }
+
+  async quarantined(filter: {
+    limit: number;
+    bucket?: string;
+  }): Promise<readonly QuarantineEntry[]> {
+    return this.#read(() => this.#records.quarantined(filter));
+  }
+
+  async quarantinedEntry(id: string): Promise<QuarantineEntry | undefined> {
+    return this.#read(() => this.#records.quarantinedEntry(id));
+  }
+
+  async seeVersion(document: string, version: number): Promise<"fine" | "rolled-back"> {
+    return this.#write(() => {
+      const highest = this.#records.version(document);
+      if (highest !== undefined && version < highest) return "rolled-back";
+      if (version !== highest) this.#records.putVersion(document, version);
+      return "fine";
+    });
+  }
+
+  async nextNumber(series: string): Promise<number> {
+    return this.#write(() => {
+      const next = (this.#records.lastNumber(series) ?? 0) + 1;
+      this.#records.putLastNumber(series, next);
+      return next;
+    });
+  }
+
+  async collect(options: CollectOptions): Promise<Collected> {
+    return this.#write((moment) => {
+      const over = this.#overAt(moment, options);
+      if (options.dryRun !== true) {
+        for (const ref of over.receipts) this.#records.deleteReceipt(ref);
+        for (const { runId } of over.outbox) this.#records.deleteOutbox(runId);
+        for (const id of over.quarantine) this.#records.deleteQuarantine(id);
+      }
+      return {
+        receipts: over.receipts.length,
+        outbox: over.outbox.length,
+        quarantine: over.quarantine.length,
+      };
+    });
+  }
+
+  async recover(): Promise<{ readonly bornMs: number; readonly open: readonly Receipt[] }> {
+    return this.#write(({ nowMs }) => recoverRecords(this.#records, nowMs));
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#records.close();
+  }
+
+  #viewOf(run: SteppedRun, { highestClockMs, nowMs }: Moment): RunView {
+    const meta = this.#records.meta();
+    const continues = run.continues ?? null;
+    return {
+      nowMs,
+      highestClockMs,
+      bornMs: meta.bornMs,
+      owner: ownerViewOf(meta),
+      receipts: this.#records.receiptsOfRun(run.from, run.runId),
+      continued: continues === null ? [] : this.#records.receiptsOfRun(run.from, continues),
+      peer: this.#records.peerWork(run.from, run.runId, nowMs - limits.rateWindowMs),
+    };
+  }
+
+  #outboxOf(runId: RunId): StoredOutbox {
+    const stored = this.#records.outbox(runId);
+    if (stored !== undefined) return stored;
+    throw new PosternError(
+      "RUN_UNKNOWN",
+      `no request of run ${runId} is remembered here: it was never sent, or collected`,
+    );
+  }
+
+  /** What nothing keeps any more, at most `limit` of all kinds together; nothing under a clock that is behind. */
+  #overAt({ highestClockMs, nowMs }: Moment, options: CollectOptions) {
+    if (nowMs < highestClockMs) return { receipts: [], outbox: [], quarantine: [] };
+    const { limit, skewMs, retentionMs } = options;
+    const beforeMs = nowMs - retentionMs;
+    const receipts = firstOf(
+      this.#records.settledReceipts(beforeMs),
+      ({ from, runId, exp }) =>
+        isPastUse(exp, nowMs, skewMs) && !this.#records.isContinued(from, runId),
+      limit,
+    );
+    const outbox = firstOf(
+      this.#records.settledOutbox(beforeMs),
+      ({ exp }) => isPastUse(exp, nowMs, skewMs),
+      limit - receipts.length,
+    );
+    const room = limit - receipts.length - outbox.length;
+    return { receipts, outbox, quarantine: this.#records.oldQuarantine(beforeMs, room) };
+  }
+
+  #read<T>(step: () => T): T {
+    return this.#step(() => this.#records.read(step));
+  }
+
+  /** Whatever a write changes, the highest clock value is committed with it. */
+  #write<T>(step: (moment: Moment) => T): T {
+    return this.#step(() =>
+      this.#records.write(() => {
+        const { highestClockMs } = this.#records.meta();
+        const nowMs = this.#clock.now();
+        const answer = step({ highestClockMs, nowMs });
+        if (this.#records.dirty) raiseClock(this.#records, nowMs);
+        return answer;
+      }),
+    );
+  }
+
+  /** A step taken from within a deciding function would join, and end, the transaction it decides in. */
+  #step<T>(run: () => T): T {
+    if (this.#closed) throw new PosternError("INTERNAL", "the state was used after it was closed");
+    if (this.#stepping)
+      throw new PosternError("INTERNAL", "a step of the state was taken inside another one");
+    this.#stepping = true;
+    try {
+      return run();
+    } finally {
+      this.#stepping = false;
+    }
+  }
+}
+
+/** What `recover` does, for a driver that changes more in the same write. */
+export function recoverRecords(
+  records: Records,
+  nowMs: number,
+): { bornMs: number; open: Receipt[] } {
+  records.putMeta(recoveredMeta(records.meta(), nowMs));
+  records.deleteNonces();
+  raiseClock(records, nowMs);
+  return { bornMs: nowMs, open: records.receipts({ are: "open", limit: Number.MAX_SAFE_INTEGER }) };
+}
+
+function raiseClock(records: Records, nowMs: number): void {
+  const meta = records.meta();
+  if (nowMs > meta.highestClockMs) records.putMeta({ ...meta, highestClockMs: nowMs });
+}
+
+function firstOf<T>(items: Iterable<T>, accept: (item: T) => boolean, limit: number): T[] {
+  const accepted: T[] = [];
+  if (limit <= 0) return accepted;
+  for (const item of items) {
+    if (accept(item)) accepted.push(item);
+    if (accepted.length >= limit) break;
+  }
+  return accepted;
+}

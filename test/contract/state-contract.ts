@@ -1,0 +1,698 @@
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { sha256, toBase32, utf8 } from "../../src/base/bytes.ts";
+import type { ErrorCode } from "../../src/base/errors.ts";
+import { limits } from "../../src/base/limits.ts";
+import { toJson } from "../../src/protocol/fields.ts";
+import type { TerminalPayload } from "../../src/protocol/frame.ts";
+import type { Receipt } from "../../src/protocol/receipt.ts";
+import type { CollectOptions, RunView, State } from "../../src/state/state.ts";
+import { anyFarOutbox, anyFarReceipt, anyTerminal } from "../state/arbitraries.ts";
+import {
+  cancelFor,
+  digestFor,
+  endedAt,
+  otherPeer,
+  outboxFor,
+  put,
+  receiptFor,
+  refusedObject,
+  runIdFor,
+  SetClock,
+  succeeded,
+  transcriptFor,
+  workerFor,
+} from "../state/samples.ts";
+
+/** One place where a state is kept. */
+export interface StateUnderTest {
+  /** The state as one more process has it, which reads `clock`. */
+  open(clock: SetClock): Promise<State>;
+  dispose(): Promise<void>;
+}
+
+const startMs = 1_000_000;
+const everything = { limit: 1000 };
+
+/** What every driver of `State` promises. `make` makes a new, empty place whose clock shows `nowMs`. */
+export function stateContract(
+  driver: string,
+  make: (nowMs: number) => Promise<StateUnderTest>,
+): void {
+  describe(`${driver} state`, () => {
+    let clock: SetClock;
+    let place: StateUnderTest;
+    let state: State;
+
+    beforeEach(async () => {
+      clock = new SetClock(startMs);
+      place = await make(startMs);
+      state = await place.open(clock);
+    });
+
+    afterEach(async () => {
+      await state.close();
+      await place.dispose();
+    });
+
+    const viewOf = (receipt: Receipt): Promise<RunView> =>
+      state.stepRun(receipt, (view) => ({ answer: view }));
+
+    describe("a step about a run", () => {
+      it("sees the clock, the highest clock before it, and nothing of an unknown run", async () => {
+        expect(await viewOf(receiptFor("a"))).toStrictEqual({
+          nowMs: startMs,
+          highestClockMs: startMs,
+          bornMs: 0,
+          owner: {
+            lookMs: null,
+            generation: 0,
+            claimedMs: null,
+            elsewhere: false,
+            recovering: false,
+          },
+          receipts: [],
+          continued: [],
+          peer: { openRuns: 0, receivedLastMinute: 0 },
+        });
+      });
+
+      it("writes one receipt, which every later step and other process sees", async () => {
+        const receipt = receiptFor("a");
+        const answer = await state.stepRun(receipt, () => ({ answer: "mine", write: receipt }));
+        expect(answer).toBe("mine");
+        expect((await viewOf(receipt)).receipts).toStrictEqual([receipt]);
+        const other = await place.open(new SetClock(startMs));
+        expect(await other.receipt(receipt)).toStrictEqual(receipt);
+        await other.close();
+      });
+
+      it("replaces the receipt of the same digest as a whole", async () => {
+        await put(state, receiptFor("a", { outcome: succeeded, deadline: 5, tenant: "t" }));
+        const after = receiptFor("a", { starts: 2 });
+        await put(state, after);
+        expect((await viewOf(after)).receipts).toStrictEqual([after]);
+      });
+
+      it("gives every receipt back exactly as it was written", async () => {
+        const property = fc.asyncProperty(anyFarReceipt, async (receipt) => {
+          const fresh = await make(startMs);
+          const one = await fresh.open(clock);
+          await put(one, receipt);
+          expect(await one.receipt(receipt)).toStrictEqual(receipt);
+          await one.close();
+          await fresh.dispose();
+        });
+        await fc.assert(property, { numRuns: 30 });
+      });
+
+      it("keeps a result's __proto__ as the plain key that it is", async () => {
+        const result = toJson(new Map([["__proto__", new Map([["x", 1]])]]), "result");
+        const outcome: TerminalPayload = { status: "succeeded", result };
+        await put(state, receiptFor("a", { outcome }));
+        const back = await state.receipt(receiptFor("a"));
+        const written = '{"status":"succeeded","result":{"__proto__":{"x":1}}}';
+        expect(JSON.stringify(back?.outcome)).toBe(written);
+      });
+
+      it("holds copies: what callers do to theirs afterwards changes nothing", async () => {
+        const receipt = receiptFor("a", { request: utf8("as it was") });
+        await put(state, receipt);
+        receipt.request.fill(0);
+        (await viewOf(receipt)).receipts[0]?.request.fill(0);
+        (await state.receipts(everything))[0]?.request.fill(0);
+        expect((await state.receipt(receipt))?.request).toStrictEqual(utf8("as it was"));
+      });
+
+      it("sees all receipts of the run, one for each digest, oldest first", async () => {
+        const second = receiptFor("a", { receivedMs: 2, requestDigest: digestFor("x") });
+        const first = receiptFor("a", { receivedMs: 1, requestDigest: digestFor("y") });
+        const foreign = receiptFor("a", { from: otherPeer });
+        for (const receipt of [second, first, foreign]) await put(state, receipt);
+        expect((await viewOf(first)).receipts).toStrictEqual([first, second]);
+      });
+
+      it("sees the receipts of the run it continues, of the same sender only", async () => {
+        const earlier = receiptFor("earlier", endedAt(5));
+        await put(state, earlier);
+        await put(state, receiptFor("earlier", { from: otherPeer }));
+        const next = receiptFor("next", { continues: earlier.runId });
+        expect((await viewOf(next)).continued).toStrictEqual([earlier]);
+        expect((await viewOf(receiptFor("next"))).continued).toStrictEqual([]);
+      });
+
+      it("counts the sender's other open runs, without grants", async () => {
+        await put(state, receiptFor("admitted"));
+        await put(state, receiptFor("running", { state: "running" }));
+        await put(state, receiptFor("over", endedAt(1)));
+        await put(state, receiptFor("grant", { kind: "approvalGrant" }));
+        await put(state, receiptFor("foreign", { from: otherPeer }));
+        expect((await viewOf(receiptFor("new"))).peer.openRuns).toBe(2);
+        expect((await viewOf(receiptFor("running"))).peer.openRuns).toBe(1);
+      });
+
+      it("counts what the sender sent otherwise within the last minute, refused or not", async () => {
+        const edge = startMs - limits.rateWindowMs;
+        await put(state, receiptFor("on the edge", { receivedMs: edge }));
+        await put(state, receiptFor("within", { receivedMs: edge + 1 }));
+        await put(state, receiptFor("refused", { receivedMs: startMs, ...endedAt(startMs) }));
+        await put(state, receiptFor("foreign", { receivedMs: startMs, from: otherPeer }));
+        expect((await viewOf(receiptFor("new"))).peer.receivedLastMinute).toBe(2);
+        expect((await viewOf(receiptFor("within"))).peer.receivedLastMinute).toBe(1);
+      });
+
+      it("rejects with what the decision throws, and has changed nothing", async () => {
+        const thrown = new Error("no");
+        clock.ms += 5;
+        const step = state.stepRun(receiptFor("a"), () => {
+          throw thrown;
+        });
+        await expect(step).rejects.toBe(thrown);
+        expect((await viewOf(receiptFor("a"))).highestClockMs).toBe(startMs);
+        await put(state, receiptFor("a"));
+      });
+
+      it("changes nothing, not even the highest clock, when the decision writes nothing", async () => {
+        clock.ms += 5;
+        await viewOf(receiptFor("a"));
+        expect((await viewOf(receiptFor("a"))).highestClockMs).toBe(startMs);
+      });
+
+      it("raises the highest clock with every write and never lowers it", async () => {
+        clock.ms = startMs + 5;
+        await put(state, receiptFor("a"));
+        clock.ms = startMs + 3;
+        await put(state, receiptFor("b"));
+        const view = await viewOf(receiptFor("a"));
+        expect(view.nowMs).toBe(startMs + 3);
+        expect(view.highestClockMs).toBe(startMs + 5);
+      });
+
+      it.each<[string, Partial<Receipt>]>([
+        ["another run", { runId: runIdFor("b") }],
+        ["another sender", { from: otherPeer }],
+        ["an end without an ending", { state: "ended" }],
+        ["an ending without an end", { ended: endedAt(1).ended }],
+      ])("rejects a written receipt with %s as INTERNAL and changes nothing", async (_, change) => {
+        const write = receiptFor("a", change);
+        const step = state.stepRun(receiptFor("a"), () => ({ answer: undefined, write }));
+        await expect(step).rejects.toMatchObject(code("INTERNAL"));
+        expect(await state.receipts(everything)).toStrictEqual([]);
+      });
+
+      it("never opens an ended receipt again", async () => {
+        const ended = receiptFor("a", endedAt(1));
+        await put(state, ended);
+        await expect(put(state, receiptFor("a"))).rejects.toMatchObject(code("INTERNAL"));
+        expect(await state.receipt(ended)).toStrictEqual(ended);
+      });
+
+      it("refuses a step inside a decision, and the outer one still commits", async () => {
+        const receipt = receiptFor("a");
+        let inner: Promise<unknown> | undefined;
+        await state.stepRun(receipt, () => {
+          inner = put(state, receiptFor("b"));
+          inner.catch(() => undefined);
+          return { answer: undefined, write: receipt };
+        });
+        await expect(inner).rejects.toMatchObject(code("INTERNAL"));
+        expect(await state.receipts(everything)).toStrictEqual([receipt]);
+      });
+    });
+
+    describe("receipts", () => {
+      it("come open ones first, then by time received and run id, at most so many", async () => {
+        const ended = receiptFor("ended", { receivedMs: 1, ...endedAt(9) });
+        const late = receiptFor("late", { receivedMs: 3, state: "running" });
+        const twins = [receiptFor("twin"), receiptFor("other twin")]
+          .map((receipt) => ({ ...receipt, receivedMs: 2 }))
+          .toSorted((a, b) => (a.runId < b.runId ? -1 : 1));
+        for (const receipt of [ended, late, ...twins]) await put(state, receipt);
+        expect(await state.receipts(everything)).toStrictEqual([...twins, late, ended]);
+        expect(await state.receipts({ limit: 2 })).toStrictEqual(twins);
+        expect(await state.receipts({ limit: 0 })).toStrictEqual([]);
+      });
+
+      it("are found by what is still to be done about them", async () => {
+        const open = receiptFor("open");
+        const unacknowledged = receiptFor("u", endedAt(1, { acknowledged: false }));
+        for (const receipt of [open, unacknowledged, receiptFor("done", endedAt(1))]) {
+          await put(state, receipt);
+        }
+        expect(await state.receipts({ are: "open", limit: 9 })).toStrictEqual([open]);
+        const found = await state.receipts({ are: "unacknowledged", limit: 9 });
+        expect(found).toStrictEqual([unacknowledged]);
+      });
+
+      it("name the workers that are still needed", async () => {
+        await put(state, receiptFor("a", { worker: workerFor("one") }));
+        await put(state, receiptFor("b", { worker: workerFor("one"), state: "running" }));
+        await put(state, receiptFor("c", { worker: workerFor("two"), ...endedAt(1) }));
+        expect(await state.openWorkers()).toStrictEqual(new Set([workerFor("one")]));
+      });
+
+      it("that are not there are undefined", async () => {
+        await put(state, receiptFor("a"));
+        const other = receiptFor("a", { requestDigest: digestFor("z") });
+        expect(await state.receipt(other)).toBeUndefined();
+      });
+    });
+
+    describe("the outbox", () => {
+      it("remembers a request exactly, and says opened", async () => {
+        const property = fc.asyncProperty(anyFarOutbox, anyTerminal, async (record, terminal) => {
+          const fresh = await make(startMs);
+          const one = await fresh.open(clock);
+          expect(await one.openOutbox(record)).toStrictEqual({ status: "opened", record });
+          expect(await one.outboxRecord(record.runId)).toStrictEqual(record);
+          const transcript = { ...transcriptFor("x", 5), runId: record.runId, terminal };
+          await one.closeOutbox(record.runId, transcript);
+          const closed = { ...record, state: "closed", closedMs: 5, terminal };
+          expect(await one.outboxRecord(record.runId)).toStrictEqual(closed);
+          expect(await one.transcript(record.runId)).toStrictEqual(transcript);
+          await one.close();
+          await fresh.dispose();
+        });
+        await fc.assert(property, { numRuns: 30 });
+      });
+
+      it("follows the same intent and reports a conflict for another, with what stands", async () => {
+        const record = outboxFor("a");
+        await state.openOutbox(record);
+        const again = outboxFor("a", { envelope: utf8("signed later"), openedMs: 9 });
+        expect(await state.openOutbox(again)).toStrictEqual({ status: "following", record });
+        const other = outboxFor("a", { intentDigest: digestFor("other") });
+        expect(await state.openOutbox(other)).toStrictEqual({ status: "conflict", record });
+        expect(await state.outboxRecord(record.runId)).toStrictEqual(record);
+      });
+
+      it("follows a record that is closed as well", async () => {
+        const record = outboxFor("a");
+        await state.openOutbox(record);
+        await state.closeOutbox(record.runId, transcriptFor("a", 7));
+        const opened = await state.openOutbox(record);
+        expect(opened.status).toBe("following");
+        expect(opened.record.terminal).toStrictEqual(succeeded);
+      });
+
+      it("keeps the latest sent time, that an answer came, and the first cancel", async () => {
+        const { runId } = outboxFor("a");
+        await state.openOutbox(outboxFor("a"));
+        const cancel = cancelFor("a");
+        await state.noteOutbox(runId, { sentMs: 20, answered: true, displaced: true, cancel });
+        const noted = outboxFor("a", { sentMs: 20, answered: true, displaced: true, cancel });
+        expect(await state.outboxRecord(runId)).toStrictEqual(noted);
+        await state.noteOutbox(runId, {
+          sentMs: 10,
+          answered: false,
+          displaced: false,
+          cancel: cancelFor("b"),
+        });
+        expect(await state.outboxRecord(runId)).toStrictEqual({ ...noted, displaced: false });
+        await state.noteOutbox(runId, { sentMs: null, cancel: null });
+        expect(await state.outboxRecord(runId)).toStrictEqual({ ...noted, displaced: false });
+      });
+
+      it("goes to unknown and back, and stays closed once it is closed", async () => {
+        const { runId } = outboxFor("a");
+        await state.openOutbox(outboxFor("a"));
+        await state.noteOutbox(runId, { state: "unknown" });
+        expect((await state.outboxRecord(runId))?.state).toBe("unknown");
+        await state.noteOutbox(runId, { state: "open" });
+        expect((await state.outboxRecord(runId))?.state).toBe("open");
+        await state.closeOutbox(runId, transcriptFor("a", 7));
+        await state.noteOutbox(runId, { state: "unknown", answered: true });
+        const record = await state.outboxRecord(runId);
+        expect(record).toMatchObject({ state: "closed", closedMs: 7, answered: true });
+      });
+
+      it("is closed once, from unknown as well: a second closer gets what is stored", async () => {
+        const { runId } = outboxFor("a");
+        await state.openOutbox(outboxFor("a"));
+        await state.noteOutbox(runId, { state: "unknown" });
+        const first = transcriptFor("a", 7, 3);
+        const closed = await state.closeOutbox(runId, first);
+        expect(closed).toStrictEqual({ status: "closed", transcript: first });
+        const second = await state.closeOutbox(runId, transcriptFor("a", 8, 1));
+        expect(second).toStrictEqual({ status: "stood", transcript: first });
+        expect(await state.outboxRecord(runId)).toMatchObject({ state: "closed", closedMs: 7 });
+      });
+
+      it("rejects a note and a closing of what is not there as RUN_UNKNOWN", async () => {
+        const runId = runIdFor("a");
+        const note = state.noteOutbox(runId, { answered: true });
+        await expect(note).rejects.toMatchObject(code("RUN_UNKNOWN"));
+        const closing = state.closeOutbox(runId, transcriptFor("a", 7));
+        await expect(closing).rejects.toMatchObject(code("RUN_UNKNOWN"));
+        expect(await state.transcript(runId)).toBeUndefined();
+        expect(await state.outboxRecord(runId)).toBeUndefined();
+      });
+
+      it("rejects the transcript of another run as INTERNAL", async () => {
+        const { runId } = outboxFor("a");
+        await state.openOutbox(outboxFor("a"));
+        const closing = state.closeOutbox(runId, transcriptFor("b", 7));
+        await expect(closing).rejects.toMatchObject(code("INTERNAL"));
+        expect(await state.outboxRecord(runId)).toMatchObject({ state: "open" });
+      });
+
+      it("lists by time opened; of what is not closed, open before unknown, least recently sent first", async () => {
+        const never = outboxFor("never", { openedMs: 4 });
+        const late = outboxFor("late", { openedMs: 1, sentMs: 9 });
+        const early = outboxFor("early", { openedMs: 3, sentMs: 8 });
+        const closed = outboxFor("closed", { openedMs: 2 });
+        for (const record of [never, late, early, closed]) await state.openOutbox(record);
+        await state.noteOutbox(early.runId, { state: "unknown" });
+        await state.closeOutbox(closed.runId, transcriptFor("closed", 7));
+        const all = await state.outboxRecords(everything);
+        const ids = all.map((record) => record.runId);
+        expect(ids).toStrictEqual([late, closed, early, never].map((record) => record.runId));
+        const unclosed = await state.outboxRecords({ are: "unclosed", limit: 3 });
+        expect(unclosed).toStrictEqual([never, late, { ...early, state: "unknown" }]);
+        expect(await state.outboxRecords({ are: "unclosed", limit: 1 })).toStrictEqual([never]);
+      });
+    });
+
+    describe("the owner", () => {
+      const look = { begunMs: 10, generation: 3, claimedMs: 5, elsewhere: false };
+      const known = { elsewhere: false, recovering: false };
+
+      it("is what a look found", async () => {
+        await state.noteOwner(look);
+        const owner = { ...known, lookMs: 10, generation: 3, claimedMs: 5 };
+        expect(await state.owner()).toStrictEqual(owner);
+        expect((await viewOf(receiptFor("a"))).owner).toStrictEqual(owner);
+      });
+
+      it("never gets a lower generation or an earlier look, in whatever order looks come in", async () => {
+        await state.noteOwner(look);
+        await state.noteOwner({ begunMs: 20, generation: 2, claimedMs: null, elsewhere: false });
+        expect(await state.owner()).toMatchObject({ lookMs: 20, generation: 3, claimedMs: 5 });
+        await state.noteOwner({ begunMs: 15, generation: 4, claimedMs: 14, elsewhere: false });
+        expect(await state.owner()).toMatchObject({ lookMs: 20, generation: 4, claimedMs: 14 });
+      });
+
+      it("keeps the claim of the present generation, and none of an earlier one", async () => {
+        await state.noteOwner(look);
+        await state.noteOwner({ begunMs: 11, generation: 3, claimedMs: null, elsewhere: false });
+        expect((await state.owner()).claimedMs).toBe(5);
+        await state.noteOwner({ begunMs: 12, generation: 4, claimedMs: null, elsewhere: false });
+        expect((await state.owner()).claimedMs).toBeNull();
+        await state.noteOwner({ begunMs: 13, generation: 3, claimedMs: 13, elsewhere: false });
+        expect((await state.owner()).claimedMs).toBeNull();
+      });
+
+      it("stays elsewhere once it was found elsewhere, whatever later looks find", async () => {
+        await state.noteOwner({ ...look, elsewhere: true });
+        await state.noteOwner({ ...look, begunMs: 99, generation: 9 });
+        expect((await state.owner()).elsewhere).toBe(true);
+      });
+
+      it("knows the nonces that were committed, and commits one twice without harm", async () => {
+        expect(await state.knowsOwnerNonce("n")).toBe(false);
+        await state.commitOwnerNonce("n");
+        await state.commitOwnerNonce("n");
+        expect(await state.knowsOwnerNonce("n")).toBe(true);
+        expect(await state.knowsOwnerNonce("m")).toBe(false);
+      });
+    });
+
+    describe("recover", () => {
+      it("is born now, forgets looks, claims and nonces, and keeps the generation", async () => {
+        await state.commitOwnerNonce("n");
+        await state.noteOwner({ begunMs: 10, generation: 3, claimedMs: 5, elsewhere: true });
+        const open = receiptFor("open");
+        for (const receipt of [open, receiptFor("over", endedAt(1))]) await put(state, receipt);
+        clock.ms += 7;
+        expect(await state.recover()).toStrictEqual({ bornMs: startMs + 7, open: [open] });
+        const owner = { lookMs: null, generation: 3, claimedMs: null, elsewhere: false };
+        expect(await viewOf(open)).toMatchObject({ bornMs: startMs + 7, owner });
+        expect(await state.knowsOwnerNonce("n")).toBe(false);
+      });
+
+      it("voids a look that began before it and is noted after it", async () => {
+        await state.recover();
+        const look = { begunMs: startMs - 1, generation: 9, claimedMs: 1, elsewhere: true };
+        await state.noteOwner(look);
+        expect(await state.owner()).toMatchObject({
+          lookMs: null,
+          generation: 0,
+          elsewhere: false,
+        });
+        await state.noteOwner({ ...look, begunMs: startMs, elsewhere: false });
+        expect(await state.owner()).toMatchObject({ lookMs: startMs, generation: 9 });
+      });
+
+      it("shows as recovering until the first look that counts, and a new state never does", async () => {
+        const look = { begunMs: startMs - 1, generation: 9, claimedMs: null, elsewhere: false };
+        expect((await state.owner()).recovering).toBe(false);
+        await state.recover();
+        await state.noteOwner(look);
+        expect((await state.owner()).recovering).toBe(true);
+        await state.noteOwner({ ...look, begunMs: startMs });
+        expect((await state.owner()).recovering).toBe(false);
+        await state.recover();
+        expect((await state.owner()).recovering).toBe(true);
+      });
+    });
+
+    describe("quarantine", () => {
+      const budget = { maxBytes: 20, maxEntries: 3 };
+
+      it("keeps an object once, under an id made of its key and bytes", async () => {
+        const entry = refusedObject();
+        expect(await state.quarantine(entry, budget)).toBe("kept");
+        const again = refusedObject({ atMs: 5, code: "OTHER" });
+        expect(await state.quarantine(again, budget)).toBe("known");
+        const content = Buffer.concat([sha256(utf8(entry.key)), sha256(utf8("refused"))]);
+        const id = toBase32(sha256(content)).slice(0, 16);
+        expect(await state.quarantined(everything)).toStrictEqual([{ id, ...entry }]);
+        expect(await state.quarantinedEntry(id)).toStrictEqual({ id, ...entry });
+        expect(await state.quarantinedEntry("aaaa")).toBeUndefined();
+      });
+
+      it("tells other bytes under the same key apart, and sizes where there are no bytes", async () => {
+        const tooLarge = { bytes: null, size: 100 };
+        expect(await state.quarantine(refusedObject(), budget)).toBe("kept");
+        expect(await state.quarantine(refusedObject(tooLarge), budget)).toBe("kept");
+        expect(await state.quarantine(refusedObject(tooLarge), budget)).toBe("known");
+        const larger = refusedObject({ bytes: null, size: 101 });
+        expect(await state.quarantine(larger, budget)).toBe("kept");
+      });
+
+      it("keeps to its budget of bytes and entries for each bucket by itself", async () => {
+        const sized = (
+          key: string,
+          size: number,
+          bucket = "p",
+        ): Parameters<State["quarantine"]>[0] =>
+          refusedObject({ bucket, key, bytes: new Uint8Array(size), size });
+        expect(await state.quarantine(sized("a", 20), budget)).toBe("kept");
+        expect(await state.quarantine(sized("b", 1), budget)).toBe("over-budget");
+        expect(await state.quarantine(sized("a", 20), budget)).toBe("known");
+        expect(await state.quarantine(sized("b", 1, "q"), budget)).toBe("kept");
+        expect(await state.quarantine(sized("c", 0), budget)).toBe("kept");
+        expect(await state.quarantine(sized("d", 0), budget)).toBe("kept");
+        expect(await state.quarantine(sized("e", 0), budget)).toBe("over-budget");
+      });
+
+      it("lists the latest first, at most so many, of one bucket if asked", async () => {
+        for (const [key, atMs, bucket] of [
+          ["a", 1, "p"],
+          ["b", 3, "q"],
+          ["c", 2, "p"],
+        ] as const) {
+          await state.quarantine(refusedObject({ key, atMs, bucket, bytes: null }), budget);
+        }
+        const keys = async (filter: { limit: number; bucket?: string }): Promise<string[]> =>
+          (await state.quarantined(filter)).map((entry) => entry.key);
+        expect(await keys(everything)).toStrictEqual(["b", "c", "a"]);
+        expect(await keys({ limit: 2 })).toStrictEqual(["b", "c"]);
+        expect(await keys({ limit: 9, bucket: "p" })).toStrictEqual(["c", "a"]);
+      });
+
+      it("keeps names as a bucket may make them up, ill-formed text made well-formed", async () => {
+        const entry = refusedObject({ key: "a\u0000b/../\n\u001b[2J\ud800", detail: "\udfff" });
+        await state.quarantine(entry, budget);
+        const [kept] = await state.quarantined(everything);
+        expect(kept).toMatchObject({ key: "a\u0000b/../\n\u001b[2J\ufffd", detail: "\ufffd" });
+      });
+    });
+
+    describe("versions and series", () => {
+      it("see a lower version of a document as rolled back", async () => {
+        expect(await state.seeVersion("trust", 5)).toBe("fine");
+        expect(await state.seeVersion("trust", 5)).toBe("fine");
+        expect(await state.seeVersion("trust", 4)).toBe("rolled-back");
+        expect(await state.seeVersion("other", 1)).toBe("fine");
+        expect(await state.seeVersion("trust", 6)).toBe("fine");
+        expect(await state.seeVersion("trust", 5)).toBe("rolled-back");
+      });
+
+      it("count each series up from 1", async () => {
+        expect(await state.nextNumber("card")).toBe(1);
+        expect(await state.nextNumber("card")).toBe(2);
+        expect(await state.nextNumber("other")).toBe(1);
+      });
+    });
+
+    describe("collect", () => {
+      const skewMs = 1000;
+      const retentionMs = 10_000;
+      const options: CollectOptions = { limit: 100, skewMs, retentionMs };
+      const nothing = { receipts: 0, outbox: 0, quarantine: 0 };
+      /** The last moment at which something that ended then, and expired long before, is kept. */
+      const endedMs = startMs - retentionMs;
+      /** The expiry, in seconds, of what is still kept at the start, and no longer. */
+      const exp = (startMs - 3 * skewMs) / 1000;
+
+      it("takes an ended, acknowledged receipt only past its retention", async () => {
+        await put(state, receiptFor("a", endedAt(endedMs)));
+        expect(await state.collect(options)).toStrictEqual(nothing);
+        clock.ms += 1;
+        expect(await state.collect(options)).toStrictEqual({ ...nothing, receipts: 1 });
+        expect(await state.receipts(everything)).toStrictEqual([]);
+      });
+
+      it("takes it only past its expiry and three skews", async () => {
+        await put(state, receiptFor("a", { exp, ...endedAt(1) }));
+        expect(await state.collect(options)).toStrictEqual(nothing);
+        clock.ms += 1;
+        expect(await state.collect(options)).toStrictEqual({ ...nothing, receipts: 1 });
+      });
+
+      it("leaves what is open, or not acknowledged, for ever", async () => {
+        await put(state, receiptFor("open"));
+        await put(state, receiptFor("published", endedAt(1, { acknowledged: false })));
+        clock.ms += 1e12;
+        expect(await state.collect(options)).toStrictEqual(nothing);
+      });
+
+      it("leaves a run that an open one of the same sender continues, until that one ends", async () => {
+        await put(state, receiptFor("earlier", endedAt(1)));
+        const next = receiptFor("next", { continues: runIdFor("earlier") });
+        await put(state, next);
+        expect(await state.collect(options)).toStrictEqual(nothing);
+        await put(state, { ...next, ...endedAt(startMs) });
+        expect(await state.collect(options)).toStrictEqual({ ...nothing, receipts: 1 });
+      });
+
+      it("takes no notice of a stranger who names the run", async () => {
+        await put(state, receiptFor("earlier", endedAt(1)));
+        const continues = runIdFor("earlier");
+        await put(state, receiptFor("next", { continues, from: otherPeer }));
+        expect(await state.collect(options)).toStrictEqual({ ...nothing, receipts: 1 });
+      });
+
+      it("takes a closed outbox record with its transcript only past its retention", async () => {
+        const { runId } = outboxFor("a");
+        await state.openOutbox(outboxFor("a"));
+        await state.closeOutbox(runId, transcriptFor("a", endedMs));
+        expect(await state.collect(options)).toStrictEqual(nothing);
+        clock.ms += 1;
+        expect(await state.collect(options)).toStrictEqual({ ...nothing, outbox: 1 });
+        expect(await state.outboxRecord(runId)).toBeUndefined();
+        expect(await state.transcript(runId)).toBeUndefined();
+        await state.openOutbox(outboxFor("a"));
+        const shorter = transcriptFor("a", clock.ms, 1);
+        expect((await state.closeOutbox(runId, shorter)).status).toBe("closed");
+        expect(await state.transcript(runId)).toStrictEqual(shorter);
+      });
+
+      it("takes a closed outbox record only past its expiry and three skews", async () => {
+        await state.openOutbox(outboxFor("a", { exp }));
+        await state.closeOutbox(runIdFor("a"), transcriptFor("a", 1));
+        expect(await state.collect(options)).toStrictEqual(nothing);
+        clock.ms += 1;
+        expect(await state.collect(options)).toStrictEqual({ ...nothing, outbox: 1 });
+      });
+
+      it("counts an unknown record's retention from when it became so, and leaves open ones", async () => {
+        const { runId } = outboxFor("a");
+        await state.openOutbox(outboxFor("a"));
+        await state.openOutbox(outboxFor("open"));
+        await state.noteOutbox(runId, { state: "unknown" });
+        clock.ms += retentionMs;
+        await state.noteOutbox(runId, { state: "unknown", sentMs: clock.ms });
+        expect(await state.collect(options)).toStrictEqual(nothing);
+        clock.ms += 1;
+        expect(await state.collect(options)).toStrictEqual({ ...nothing, outbox: 1 });
+        expect(await state.outboxRecords(everything)).toStrictEqual([outboxFor("open")]);
+      });
+
+      it("starts the retention of an unknown record anew when it was open in between", async () => {
+        const { runId } = outboxFor("a");
+        await state.openOutbox(outboxFor("a"));
+        await state.noteOutbox(runId, { state: "unknown" });
+        await state.noteOutbox(runId, { state: "open" });
+        clock.ms += retentionMs + 1;
+        expect(await state.collect(options)).toStrictEqual(nothing);
+        await state.noteOutbox(runId, { state: "unknown" });
+        expect(await state.collect(options)).toStrictEqual(nothing);
+      });
+
+      it("takes quarantined objects only past their retention", async () => {
+        const budget = { maxBytes: 99, maxEntries: 9 };
+        await state.quarantine(refusedObject({ atMs: endedMs }), budget);
+        expect(await state.collect(options)).toStrictEqual(nothing);
+        clock.ms += 1;
+        expect(await state.collect(options)).toStrictEqual({ ...nothing, quarantine: 1 });
+        expect(await state.quarantined(everything)).toStrictEqual([]);
+      });
+
+      it("takes at most `limit` of all kinds together, and the rest the next time", async () => {
+        await put(state, receiptFor("a", endedAt(2)));
+        await put(state, receiptFor("b", endedAt(1)));
+        await state.openOutbox(outboxFor("a"));
+        await state.closeOutbox(runIdFor("a"), transcriptFor("a", 1));
+        await state.quarantine(refusedObject({ atMs: 1 }), { maxBytes: 99, maxEntries: 9 });
+        const one = { ...options, limit: 1 };
+        expect(await state.collect({ ...options, limit: 0 })).toStrictEqual(nothing);
+        expect(await state.collect(one)).toStrictEqual({ ...nothing, receipts: 1 });
+        const [left] = await state.receipts(everything);
+        expect(left?.runId).toBe(runIdFor("a"));
+        const three = { ...options, limit: 2 };
+        expect(await state.collect(three)).toStrictEqual({ receipts: 1, outbox: 1, quarantine: 0 });
+        expect(await state.collect(one)).toStrictEqual({ ...nothing, quarantine: 1 });
+        expect(await state.collect(one)).toStrictEqual(nothing);
+      });
+
+      it("only counts in a dry run, and does not even raise the highest clock", async () => {
+        const over = receiptFor("a", endedAt(1));
+        await put(state, over);
+        clock.ms += 1;
+        const dry = await state.collect({ ...options, dryRun: true });
+        expect(dry).toStrictEqual({ ...nothing, receipts: 1 });
+        expect(await state.receipts(everything)).toStrictEqual([over]);
+        expect((await viewOf(over)).highestClockMs).toBe(startMs);
+      });
+
+      it("stores the highest clock with what it deletes, and takes nothing under one behind", async () => {
+        await put(state, receiptFor("a", endedAt(1)));
+        clock.ms = startMs + 9;
+        expect((await state.collect(options)).receipts).toBe(1);
+        await put(state, receiptFor("b", endedAt(1)));
+        clock.ms = startMs + 8;
+        expect(await state.collect(options)).toStrictEqual(nothing);
+        expect((await viewOf(receiptFor("b"))).highestClockMs).toBe(startMs + 9);
+        clock.ms = startMs + 9;
+        expect((await state.collect(options)).receipts).toBe(1);
+      });
+    });
+
+    describe("once closed", () => {
+      it("rejects every step as INTERNAL, and may be closed again", async () => {
+        const other = await place.open(clock);
+        await other.close();
+        await other.close();
+        await expect(other.owner()).rejects.toMatchObject(code("INTERNAL"));
+        await expect(put(other, receiptFor("a"))).rejects.toMatchObject(code("INTERNAL"));
+        expect(await state.receipts(everything)).toStrictEqual([]);
+      });
+    });
+  });
+}
+
+function code(expected: ErrorCode): { code: ErrorCode } {
+  return { code: expected };
+}

@@ -1,0 +1,115 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { asPosternError } from "../../src/base/errors.ts";
+import { openMemoryState } from "../../src/state/memory.ts";
+import { createSqliteState } from "../../src/state/sqlite.ts";
+import type { State } from "../../src/state/state.ts";
+import { anyCall, type Call } from "./arbitraries.ts";
+import { outboxFor, runIdFor, SetClock, transcriptFor } from "./samples.ts";
+
+const limit = 1000;
+const names = ["a", "b", "c"];
+
+describe("the drivers", () => {
+  let folder: string;
+  let files = 0;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "postern-state-"));
+  });
+  afterAll(async () => {
+    await rm(folder, { recursive: true });
+  });
+
+  it("answer alike, and hold the same, after any sequence of steps", async () => {
+    const property = fc.asyncProperty(
+      fc.array(anyCall, { minLength: 1, maxLength: 40 }),
+      async (calls) => {
+        const clock = new SetClock(20);
+        files += 1;
+        const file = join(folder, `${files}.sqlite`);
+        const sqlite = await createSqliteState({ file, clock, machine: "m" });
+        const memory = openMemoryState({ clock });
+        try {
+          for (const call of calls) {
+            if (call.do === "clock") clock.ms = call.ms;
+            const answers = [await answerOf(memory, call), await answerOf(sqlite, call)];
+            expect(answers[1]).toStrictEqual(answers[0]);
+          }
+          expect(await contentOf(sqlite)).toStrictEqual(await contentOf(memory));
+        } finally {
+          await sqlite.close();
+        }
+      },
+    );
+    await fc.assert(property, { numRuns: 100 });
+  });
+});
+
+/** What a call answers, or the code it rejects with. */
+async function answerOf(state: State, call: Call): Promise<unknown> {
+  try {
+    return await answered(state, call);
+  } catch (thrown) {
+    return asPosternError(thrown).code;
+  }
+}
+
+async function answered(state: State, call: Call): Promise<unknown> {
+  switch (call.do) {
+    case "clock":
+      return call.ms;
+    case "put": {
+      const { receipt } = call;
+      return state.stepRun(receipt, (view) => ({ answer: view, write: receipt }));
+    }
+    case "openOutbox":
+      return state.openOutbox(call.record);
+    case "noteOutbox":
+      return state.noteOutbox(runIdFor(call.name), call.note);
+    case "closeOutbox": {
+      const transcript = transcriptFor(call.name, call.closedMs, call.envelopes);
+      return state.closeOutbox(runIdFor(call.name), transcript);
+    }
+    case "nonce":
+      return state.commitOwnerNonce(call.nonce);
+    case "noteOwner":
+      return state.noteOwner(call.look);
+    case "quarantine":
+      return state.quarantine(call.entry, call);
+    case "seeVersion":
+      return state.seeVersion(call.document, call.version);
+    case "nextNumber":
+      return state.nextNumber(call.series);
+    case "collect":
+      return state.collect(call.options);
+    case "recover":
+      return state.recover();
+  }
+}
+
+async function contentOf(state: State): Promise<unknown> {
+  const perName = async (name: string): Promise<unknown[]> => [
+    await state.transcript(runIdFor(name)),
+    await state.outboxRecord(outboxFor(name).runId),
+    await state.knowsOwnerNonce(name),
+    await state.nextNumber(name),
+    await state.seeVersion(name, 2),
+  ];
+  return {
+    receipts: await state.receipts({ limit }),
+    few: await state.receipts({ limit: 2 }),
+    open: await state.receipts({ limit, are: "open" }),
+    unacknowledged: await state.receipts({ limit, are: "unacknowledged" }),
+    workers: await state.openWorkers(),
+    outbox: await state.outboxRecords({ limit }),
+    unclosed: await state.outboxRecords({ limit, are: "unclosed" }),
+    owner: await state.owner(),
+    quarantined: await state.quarantined({ limit }),
+    ofBucket: await state.quarantined({ limit, bucket: "p" }),
+    perName: await Promise.all(names.map(perName)),
+  };
+}
