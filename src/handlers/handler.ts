@@ -1,0 +1,32 @@
+import type { AgentName, GatewayName, RunId } from "../base/names.ts";
+import type { JsonValue } from "../protocol/fields.ts";
+import type { HandlerEvent } from "../protocol/frame.ts";
+import type { RequestPayload } from "../protocol/request.ts";
+
+/** What can run a request: a program, a URL, a module. One file each. */
+export interface Handler {
+  /**
+   * Runs one request. `emit` hands a frame to the caller and resolves once more may follow (backpressure).
+   * Stops soon after `signal` aborts; what is returned then is ignored in favour of the reason to stop.
+   * A rejection is a failed run with code `HANDLER_FAILED`, unless it is a `PosternError`.
+   */
+  run(
+    work: Work,
+    emit: (event: HandlerEvent) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<HandlerResult>;
+}
+
+export interface Work {
+  readonly runId: RunId;
+  readonly caller: GatewayName;
+  readonly agent: AgentName;
+  readonly attempt: number;
+  readonly request: RequestPayload;
+  /** Seconds since 1970, or null. */
+  readonly deadline: number | null;
+}
+
+export interface HandlerResult {
+  readonly result?: JsonValue;
+}

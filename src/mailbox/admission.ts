@@ -1,0 +1,152 @@
+import { limits } from "../base/limits.ts";
+import { PosternError, type ErrorCode } from "../base/errors.ts";
+import type { TerminalPayload } from "../protocol/frame.ts";
+import type { Receipt } from "../protocol/receipt.ts";
+import type { RunView } from "../state/state.ts";
+import { notGrantedText } from "../trust/trust.ts";
+import type { Denial } from "./grants.ts";
+import { requireOwner } from "./owner.ts";
+import { failure } from "./terminal.ts";
+
+/** A verified request as admission looks at it. */
+export interface Candidate {
+  /** What the receipt will say if it is admitted now. */
+  readonly receipt: Receipt;
+  /** Whether a verified cancel for exactly these bytes lies beside it. */
+  readonly cancelled: boolean;
+  /** Why the trust document says no, or undefined when it says yes. */
+  readonly refusal: Denial | undefined;
+  readonly maxConcurrentRuns: number;
+  readonly maxRequestsPerMinute: number;
+}
+
+export type Admission =
+  /** A receipt for these bytes stands already. */
+  | { readonly status: "exists"; readonly receipt: Receipt }
+  /** Ours to run. */
+  | { readonly status: "admitted" }
+  /** It will never run: this is the answer. */
+  | { readonly status: "answered"; readonly outcome: TerminalPayload }
+  /** It will never run, and it is too late for an answer to be believed. */
+  | { readonly status: "silenced"; readonly code: ErrorCode }
+  /** It may run later: it stays where it is. */
+  | { readonly status: "waits"; readonly code: ErrorCode };
+
+/**
+ * Decides about one verified request inside the admission transaction (SPEC.md, Admission). The order of
+ * the questions is the protocol's. Throws `STATE_ELSEWHERE`, `OWNER_UNCHECKED` or `CLOCK_BEHIND`.
+ */
+export function decideAdmission(candidate: Candidate, view: RunView): Admission {
+  const { receipt } = candidate;
+  const now = view.nowMs;
+  const standing = view.receipts.find((other) => other.requestDigest === receipt.requestDigest);
+  if (standing !== undefined) return { status: "exists", receipt: standing };
+  requireOwner(view);
+
+  const iat = receipt.iat * 1000;
+  const exp = receipt.exp * 1000;
+  if (iat > now + limits.skewMs) return { status: "waits", code: "ISSUED_IN_FUTURE" };
+  // Refusals leave receipts, too: whoever sends faster than is granted waits for those as well.
+  if (view.peer.receivedLastMinute >= candidate.maxRequestsPerMinute) {
+    return { status: "waits", code: "QUOTA_REACHED" };
+  }
+  if (view.bornMs > 0 && iat < view.bornMs + limits.skewMs) {
+    return answered(
+      "interrupted",
+      "STATE_LOST",
+      "signed before this gateway's state was recovered: it may have run",
+    );
+  }
+  const believable = now < exp + 2 * limits.skewMs;
+  if (view.receipts.some(standsInTheWay)) {
+    if (!believable) return { status: "silenced", code: "RECEIVED_TOO_LATE" };
+    return answered(
+      "refused",
+      "IDEMPOTENCY_CONFLICT",
+      "another request stands under this idempotencyKey",
+    );
+  }
+  if (now >= exp + limits.skewMs) {
+    if (!believable) return { status: "silenced", code: "RECEIVED_TOO_LATE" };
+    return answered("expired", "EXPIRED", "the request expired before it was admitted");
+  }
+  if (candidate.cancelled)
+    return answered("cancelled", "CANCELLED", "cancelled before it was admitted");
+  if (isPastDeadline(receipt, now))
+    return answered("cancelled", "DEADLINE", "the deadline passed before it was admitted");
+  if (candidate.refusal !== undefined) {
+    return answered("refused", candidate.refusal.code, candidate.refusal.message);
+  }
+  if (receipt.continues !== null && !continuesOwnRun(receipt, view)) {
+    return answered("refused", "NOT_GRANTED", notGrantedText);
+  }
+  if (view.peer.openRuns >= candidate.maxConcurrentRuns)
+    return { status: "waits", code: "QUOTA_REACHED" };
+  return { status: "admitted" };
+}
+
+function answered(
+  status: "refused" | "expired" | "cancelled" | "interrupted",
+  code: ErrorCode,
+  message: string,
+): Admission {
+  return { status: "answered", outcome: failure(status, code, message) };
+}
+
+/** All but one that never ran and never will, and said nothing else about it. */
+function standsInTheWay(other: Receipt): boolean {
+  if (other.admitted || other.ended === null) return true;
+  const outcome = other.ended.terminal?.payload.status;
+  return outcome !== undefined && outcome !== "expired";
+}
+
+function continuesOwnRun(receipt: Receipt, view: RunView): boolean {
+  return view.continued.some((earlier) => earlier.admitted && earlier.tenant === receipt.tenant);
+}
+
+export function isPastDeadline(receipt: Receipt, nowMs: number): boolean {
+  return receipt.deadline !== null && nowMs >= receipt.deadline * 1000;
+}
+
+/** The receipt of an answer that stands before anything of it is published, so that a repeat can never run. */
+export function bornEnded(
+  receipt: Receipt,
+  nowMs: number,
+  terminal: NonNullable<Receipt["ended"]>["terminal"],
+): Receipt {
+  return {
+    ...receipt,
+    admitted: false,
+    state: "ended",
+    ended: { atMs: nowMs, terminal, acknowledged: terminal === null },
+  };
+}
+
+/** What a worker holds on one run: every commit about the run asks whether it still does. */
+export interface Lease {
+  readonly run: Pick<Receipt, "from" | "runId" | "requestDigest">;
+  readonly worker: Receipt["worker"];
+  readonly nonce: string;
+  readonly attempt: number;
+}
+
+export function leaseOf(receipt: Receipt): Lease {
+  const { from, runId, requestDigest, worker, nonce, attempt } = receipt;
+  return { run: { from, runId, requestDigest }, worker, nonce, attempt };
+}
+
+/** The leased receipt if it is still ours and open; undefined when it was taken over or ended. */
+export function heldReceipt(lease: Lease, view: RunView): Receipt | undefined {
+  const receipt = view.receipts.find((other) => other.requestDigest === lease.run.requestDigest);
+  if (receipt === undefined || receipt.state === "ended") return undefined;
+  const held =
+    receipt.worker === lease.worker &&
+    receipt.nonce === lease.nonce &&
+    receipt.attempt === lease.attempt;
+  return held ? receipt : undefined;
+}
+
+/** Throws `INTERNAL`: a receipt that the caller of a step has just seen is gone. */
+export function receiptGone(): PosternError {
+  return new PosternError("INTERNAL", "a receipt vanished while it was in use");
+}

@@ -1,0 +1,66 @@
+import { asPosternError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
+import { digest16Of, objectKey, type CancelName } from "../protocol/object-key.ts";
+import type { Receipt, RunRef } from "../protocol/receipt.ts";
+import { decodeCancel } from "../protocol/request.ts";
+import { isOwnTrustCode } from "./grants.ts";
+import { openFromPeer, type Mailbox } from "./mailbox.ts";
+import { readObject } from "./read-object.ts";
+
+/** A cancel as the inbox lists it. */
+export interface ListedCancel {
+  readonly name: CancelName;
+  /** Milliseconds since 1970 by the store's clock. */
+  readonly modifiedMs: number;
+}
+
+/**
+ * Whether the caller asked to stop exactly this request: one read of the cancel's key. A cancel that does
+ * not verify is none. Rejects as the store does, or with `TRUST_*` when the own trust document cannot be used.
+ */
+export async function readCancel(box: Mailbox, run: RunRef): Promise<boolean> {
+  const { from, runId, requestDigest } = run;
+  const digest16 = digest16Of(requestDigest);
+  const key = objectKey({ kind: "cancel", to: box.self, from, runId, digest16 });
+  const got = await readObject(box.store, key);
+  if (got.status !== "found") return false;
+  try {
+    const { claims, payload } = openFromPeer(box, "cancel", key, got.bytes);
+    const cancel = decodeCancel(payload);
+    return (
+      claims.iss === from &&
+      claims.aud === box.self &&
+      cancel.runId === runId &&
+      cancel.requestDigest === requestDigest
+    );
+  } catch (thrown) {
+    const error = asPosternError(thrown);
+    if (error.class !== "trust" || isOwnTrustCode(error.code)) throw error;
+    box.log.warn({ key, code: error.code }, "a cancel does not verify and is ignored");
+    return false;
+  }
+}
+
+/** The receipt that a cancel is about: of the run it names, under the request it names. */
+export function receiptOfCancel(
+  box: Mailbox,
+  { from, runId, digest16 }: CancelName,
+): Promise<Receipt | undefined> {
+  return box.state.stepRun({ from, runId }, (view) => ({
+    answer: view.receipts.find((receipt) => digest16Of(receipt.requestDigest) === digest16),
+  }));
+}
+
+/**
+ * Deletes a cancel that has nothing left to stop: its run has ended, or no request it could be for can come
+ * any more. The request's expiry is not known then; the longest time to live bounds it.
+ */
+export async function dropSpentCancel(
+  box: Mailbox,
+  listed: ListedCancel,
+  receipt: Receipt | undefined,
+): Promise<void> {
+  const hopelessMs = listed.modifiedMs + limits.maxTtlMs + 3 * limits.skewMs;
+  const spent = receipt === undefined ? box.clock.now() > hopelessMs : receipt.state === "ended";
+  if (spent) await box.store.delete(objectKey(listed.name));
+}

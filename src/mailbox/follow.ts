@@ -1,0 +1,174 @@
+import { asPosternError, PosternError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
+import type { ObjectKey, RunId } from "../base/names.ts";
+import type { TerminalPayload } from "../protocol/frame.ts";
+import { objectKey, parseObjectKey } from "../protocol/object-key.ts";
+import type { OutboxRecord, Transcript } from "../state/state.ts";
+import { FrameReader, framesOfTranscript, type PlacedFrame } from "./frame-reader.ts";
+import type { Mailbox } from "./mailbox.ts";
+import { sendIfDue } from "./send.ts";
+
+/** How following came to its end. */
+export type Followed =
+  | { readonly status: "closed"; readonly terminal: TerminalPayload }
+  /** Neither an answer nor time to wait for one is left. A late answer still counts when it comes. */
+  | { readonly status: "unknown" }
+  /** Stopped by the signal, or after one look; the run goes on. */
+  | { readonly status: "open" };
+
+export interface FollowOptions {
+  readonly signal?: AbortSignal;
+  /** Return instead of waiting for more. */
+  readonly once?: boolean;
+}
+
+/**
+ * Yields the verified frames of a run from its start, sends the request again when that is due, and closes
+ * the run at its terminal: the transcript is stored before the terminal is yielded. A closed run is told
+ * again from its transcript. When `attempt` rises, what came before is abandoned.
+ *
+ * Throws `RUN_UNKNOWN`, `FRAME_CHAIN_BROKEN`, `TRUST_*`, or as store and state do; the run goes on then.
+ */
+export async function* follow(
+  box: Mailbox,
+  runId: RunId,
+  options: FollowOptions = {},
+): AsyncGenerator<PlacedFrame, Followed> {
+  const reader = new FrameReader(box, await recordOf(box, runId));
+  let last: PlacedFrame | undefined;
+  for (let misses = 0; ;) {
+    const record = await recordOf(box, runId);
+    if (record.state === "closed") return yield* replay(box, record, last);
+
+    const silent = isSilentTooLong(record, box.clock.now());
+    const frames = await look(reader, silent || isTurnToList(box, misses, options));
+    misses = frames.length > 0 ? 0 : misses + 1;
+    const final = frames.at(-1);
+    if (final?.event === "terminal") {
+      const { transcript, status } = await close(box, record, reader, final.payload);
+      if (status === "stood") continue;
+      try {
+        yield* frames;
+      } finally {
+        await deleteFrames(box, transcript);
+      }
+      return { status: "closed", terminal: transcript.terminal };
+    }
+    yield* frames;
+    last = final ?? last;
+    if (frames.length > 0) {
+      if (!record.answered) await box.state.noteOutbox(runId, { answered: true });
+      continue;
+    }
+
+    await sendIfDue(box, record);
+    if (silent) {
+      await box.state.noteOutbox(runId, { state: "unknown" });
+      return { status: "unknown" };
+    }
+    if (options.once === true) return { status: "open" };
+    await box.clock.sleep(delayAfter(misses, box.random.fraction()), options.signal);
+    if (options.signal?.aborted === true) return { status: "open" };
+  }
+}
+
+async function recordOf(box: Mailbox, runId: RunId): Promise<OutboxRecord> {
+  const record = await box.state.outboxRecord(runId);
+  if (record === undefined)
+    throw new PosternError("RUN_UNKNOWN", `no run ${runId} was asked from here`);
+  return record;
+}
+
+/** The predicted key; when nothing is there and it is time to list, the attempts above. */
+async function look(reader: FrameReader, lists: boolean): Promise<readonly PlacedFrame[]> {
+  const frames = await nextOrAbove(reader);
+  return frames.length > 0 || !lists ? frames : reader.nextAttempt();
+}
+
+/** Every so many fruitless looks. A single look has no count to go by: there chance keeps the same rate. */
+function isTurnToList(box: Mailbox, misses: number, options: FollowOptions): boolean {
+  const every = limits.followLooksPerList;
+  return options.once === true ? box.random.fraction() * every < 1 : misses % every === every - 1;
+}
+
+/** Where the chain of an attempt is broken, only a higher attempt can answer. */
+async function nextOrAbove(reader: FrameReader): Promise<readonly PlacedFrame[]> {
+  try {
+    return await reader.next();
+  } catch (thrown) {
+    if (asPosternError(thrown).code !== "FRAME_CHAIN_BROKEN") throw thrown;
+    const above = await reader.nextAttempt();
+    if (above.length === 0) throw thrown;
+    return above;
+  }
+}
+
+function isSilentTooLong(record: OutboxRecord, nowMs: number): boolean {
+  const until = Math.max(record.deadline ?? record.exp, record.answered ? record.exp : 0);
+  return nowMs > until * 1000 + limits.unknownGraceMs;
+}
+
+/** Grows from the shortest to the longest delay, with up to a quarter of jitter. */
+function delayAfter(misses: number, fraction: number): number {
+  const delay = Math.min(
+    limits.followMaxDelayMs,
+    limits.followMinDelayMs * 1.5 ** Math.min(misses - 1, 16),
+  );
+  return delay * (1 - fraction / 4);
+}
+
+/** One transaction stores the transcript and closes the record; only then may the frames be deleted. */
+function close(box: Mailbox, record: OutboxRecord, reader: FrameReader, terminal: TerminalPayload) {
+  return box.state.closeOutbox(record.runId, {
+    runId: record.runId,
+    attempt: reader.attempt,
+    terminal,
+    envelopes: reader.envelopes,
+    closedMs: box.clock.now(),
+  });
+}
+
+async function deleteFrames(box: Mailbox, transcript: Transcript): Promise<void> {
+  try {
+    for (const key of await keysToDelete(box, transcript)) await box.store.delete(key);
+  } catch (thrown) {
+    const error = asPosternError(thrown);
+    if (error.class !== "store") throw error;
+    box.log.warn(
+      { runId: transcript.runId, code: error.code },
+      "frames of a closed run could not be deleted",
+    );
+  }
+}
+
+/** Lower attempts were abandoned, and nobody reads them any more: they go with the one that ended the run. */
+async function keysToDelete(
+  box: Mailbox,
+  { attempt, envelopes }: Transcript,
+): Promise<readonly ObjectKey[]> {
+  const keys = envelopes.map(({ key }) => key);
+  const [first] = keys;
+  if (attempt === 1 || first === undefined) return keys;
+  const prefix = first.slice(0, first.lastIndexOf("/") + 1);
+  const page = await box.store.list({ prefix, limit: limits.listPageKeys });
+  for (const { key } of page.entries) {
+    const name = parseObjectKey(key);
+    if (name?.kind === "frames" && name.attempt < attempt) keys.push(objectKey(name));
+  }
+  return keys;
+}
+
+async function* replay(
+  box: Mailbox,
+  record: OutboxRecord,
+  last: PlacedFrame | undefined,
+): AsyncGenerator<PlacedFrame, Followed> {
+  const transcript = await box.state.transcript(record.runId);
+  if (transcript === undefined)
+    throw new PosternError("STATE_DAMAGED", `run ${record.runId} is closed without a transcript`);
+  const seen = last?.attempt === transcript.attempt ? last.seq : -1;
+  for (const envelope of transcript.envelopes) {
+    for (const frame of framesOfTranscript(envelope)) if (frame.seq > seen) yield frame;
+  }
+  return { status: "closed", terminal: transcript.terminal };
+}

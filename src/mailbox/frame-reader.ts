@@ -1,0 +1,180 @@
+import { equalBytes } from "../base/bytes.ts";
+import { asPosternError, PosternError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
+import type { ObjectKey } from "../base/names.ts";
+import { parseEnvelope } from "../protocol/envelope.ts";
+import {
+  chainOf,
+  decodeFrames,
+  noPrev,
+  type Frame,
+  type FramesPayload,
+} from "../protocol/frame.ts";
+import { digest16Of, framesPrefix, objectKey, parseObjectKey } from "../protocol/object-key.ts";
+import type { OutboxRecord, TranscriptEnvelope } from "../state/state.ts";
+import { isOwnTrustCode } from "./grants.ts";
+import { openFromPeer, type Mailbox } from "./mailbox.ts";
+import { readObject } from "./read-object.ts";
+
+/** A verified frame with its place in the run. */
+export type PlacedFrame = Frame & { readonly attempt: number; readonly seq: number };
+
+interface ReadEnvelope extends TranscriptEnvelope {
+  readonly payload: FramesPayload;
+}
+
+/**
+ * Reads what a callee answers to one request, in order (SPEC.md, Reading frames). It predicts the next key;
+ * it lists only to recover. Nothing that does not verify is believed, and nothing but a terminal ends a run.
+ */
+export class FrameReader {
+  readonly #box: Mailbox;
+  readonly #record: OutboxRecord;
+  #attempt = 1;
+  #envelopes: ReadEnvelope[] = [];
+  #broken = false;
+  #bytes = 0;
+
+  constructor(box: Mailbox, record: OutboxRecord) {
+    this.#box = box;
+    this.#record = record;
+  }
+
+  get attempt(): number {
+    return this.#attempt;
+  }
+
+  /** The verified envelopes of the present attempt, as they were. */
+  get envelopes(): readonly TranscriptEnvelope[] {
+    return this.#envelopes.map(({ key, envelope, kid, verifiedMs }) => ({
+      key,
+      envelope,
+      kid,
+      verifiedMs,
+    }));
+  }
+
+  /**
+   * The frames of the next envelope, or none when it is not there yet. Rejects with `FRAME_CHAIN_BROKEN`
+   * when a signed envelope does not follow the one before it or says too much, with `TRUST_*` for an own trust document
+   * that cannot be used, or as the store does.
+   */
+  async next(): Promise<readonly PlacedFrame[]> {
+    if (this.#broken) return [];
+    const last = this.#envelopes.at(-1)?.payload;
+    const seq = last === undefined ? 0 : last.seq + last.frames.length;
+    const read = await this.#read(this.#attempt, seq);
+    if (read === undefined) return [];
+    const prev = this.#envelopes.at(-1);
+    if (!equalBytes(read.payload.prev, prev === undefined ? noPrev : chainOf(prev.envelope))) {
+      this.#broken = true;
+      throw new PosternError(
+        "FRAME_CHAIN_BROKEN",
+        `${read.key} does not follow what came before it: attempt ${this.#attempt} cannot be read further`,
+      );
+    }
+    this.#bytes += read.envelope.length;
+    if (this.#bytes > limits.maxTranscriptBytes) {
+      this.#broken = true;
+      const what = `attempt ${this.#attempt} says more than ${limits.maxTranscriptBytes} bytes`;
+      throw new PosternError("FRAME_CHAIN_BROKEN", `${what}: it is not read further`);
+    }
+    return this.#accept(read);
+  }
+
+  /**
+   * Looks for an attempt above the present one, by listing: the frames of its first envelope, or none. The
+   * lower attempt is abandoned then.
+   */
+  async nextAttempt(): Promise<readonly PlacedFrame[]> {
+    for (const attempt of await this.#higherAttempts()) {
+      const read = await this.#read(attempt, 0);
+      if (read === undefined) continue;
+      this.#attempt = attempt;
+      this.#envelopes = [];
+      this.#broken = false;
+      this.#bytes = read.envelope.length;
+      return this.#accept(read);
+    }
+    return [];
+  }
+
+  #accept(read: ReadEnvelope): PlacedFrame[] {
+    this.#envelopes.push(read);
+    return placed(read.payload);
+  }
+
+  /** Highest first. */
+  async #higherAttempts(): Promise<number[]> {
+    const prefix = framesPrefix(this.#place());
+    const found = new Set<number>();
+    // Sorts after every key of the present attempt, and before every key of a later one.
+    let startAfter = `${prefix}${String(this.#attempt).padStart(4, "0")}-~`;
+    for (;;) {
+      const page = await this.#box.store.list({ prefix, startAfter, limit: limits.listPageKeys });
+      for (const { key } of page.entries) {
+        const name = parseObjectKey(key);
+        if (name?.kind === "frames" && name.seq === 0 && name.attempt > this.#attempt)
+          found.add(name.attempt);
+      }
+      const last = page.entries.at(-1)?.key;
+      if (!page.more || last === undefined) return [...found].toSorted((a, b) => b - a);
+      startAfter = last;
+    }
+  }
+
+  /** The verified envelope at one place; undefined when there is none that verifies. */
+  async #read(attempt: number, seq: number): Promise<ReadEnvelope | undefined> {
+    const key = objectKey({ kind: "frames", ...this.#place(), attempt, seq });
+    const got = await readObject(this.#box.store, key);
+    if (got.status === "absent") return undefined;
+    try {
+      if (got.status === "unreadable") throw got.error;
+      return this.#verify(key, got.bytes, attempt, seq);
+    } catch (thrown) {
+      const error = asPosternError(thrown);
+      if (isOwnTrustCode(error.code) || !isOfOneObject(error)) throw error;
+      this.#box.log.warn({ key, code: error.code }, "frames do not verify and count as absent");
+      return undefined;
+    }
+  }
+
+  #verify(key: ObjectKey, envelope: Uint8Array, attempt: number, seq: number): ReadEnvelope {
+    const { claims, kid, payload: plain } = openFromPeer(this.#box, "frames", key, envelope);
+    const payload = decodeFrames(plain);
+    const { to, runId, requestDigest } = this.#record;
+    if (claims.iss !== to)
+      throw new PosternError("ISSUER_MISMATCH", `signed by ${claims.iss}, asked of ${to}`);
+    if (claims.aud !== this.#box.self)
+      throw new PosternError("AUDIENCE_MISMATCH", "the frames are for another gateway");
+    if (payload.runId !== runId || payload.requestDigest !== requestDigest) {
+      throw new PosternError("FRAME_INVALID", "the frames answer another request");
+    }
+    if (payload.attempt !== attempt || payload.seq !== seq) {
+      throw new PosternError(
+        "FRAME_INVALID",
+        "the frames lie under another place than they were signed for",
+      );
+    }
+    return { key, envelope, kid, verifiedMs: this.#box.clock.now(), payload };
+  }
+
+  #place() {
+    const { to, runId, requestDigest } = this.#record;
+    return { to: this.#box.self, from: to, runId, digest16: digest16Of(requestDigest) };
+  }
+}
+
+function placed({ attempt, seq, frames }: FramesPayload): PlacedFrame[] {
+  return frames.map((frame, index) => ({ ...frame, attempt, seq: seq + index }));
+}
+
+/** Whether a failure tells of one object, rather than of the store or of ourselves. */
+function isOfOneObject(error: PosternError): boolean {
+  return error.class === "trust" || error.code === "STORE_ENCODING";
+}
+
+/** The frames of a transcript's envelope, which was verified before it was stored. */
+export function framesOfTranscript({ envelope }: TranscriptEnvelope): PlacedFrame[] {
+  return placed(decodeFrames(parseEnvelope("frames", envelope).untrustedPayload));
+}

@@ -1,0 +1,195 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { utf8 } from "../../src/base/bytes.ts";
+import { limits } from "../../src/base/limits.ts";
+import { follow } from "../../src/mailbox/follow.ts";
+import type { Mailbox } from "../../src/mailbox/mailbox.ts";
+import { chainOf } from "../../src/protocol/frame.ts";
+import type { OutboxRecord } from "../../src/state/state.ts";
+import { framesKeyOf, plantFrames, says, started, succeeds } from "../support/forged.ts";
+import { runOf } from "../support/receipts.ts";
+import { codeOf, pass, readAll, twoGateways, type TwoGateways } from "../support/two-gateways.ts";
+
+let two: TwoGateways;
+let box: Mailbox;
+let record: OutboxRecord;
+beforeEach(async () => {
+  two = twoGateways();
+  box = two.asker.process();
+  record = await two.asks(box, "hi", { ttlMs: 600_000 });
+  two.asker.calls.splice(0);
+});
+
+const plant = (answer: Omit<Parameters<typeof plantFrames>[1], "runId" | "requestDigest">) =>
+  plantFrames(two, { runId: record.runId, requestDigest: record.requestDigest, ...answer });
+const state = async () => (await box.state.outboxRecord(record.runId))?.state;
+const closed = { status: "closed", terminal: { status: "succeeded" } };
+
+/** A whole answer in one envelope. */
+const answer = () => plant({ frames: [started(), says("a"), succeeds] });
+
+describe("the terminal", () => {
+  it("ends the run: the transcript is stored, then told, then the frames are deleted", async () => {
+    const { key, bytes } = answer();
+    const read = await readAll(two.clock, box, record);
+    expect([read.followed, read.text]).toEqual([closed, "a"]);
+    const transcript = await box.state.transcript(record.runId);
+    expect(transcript?.envelopes.map(({ envelope }) => envelope)).toEqual([bytes]);
+    expect(await two.keys("asker/frames/")).toEqual([]);
+    expect(two.asker.calls).toEqual(["get frames", "delete frames"]);
+    expect(transcript?.envelopes[0]?.key).toBe(key);
+  });
+
+  it("is committed before a single frame is deleted", async () => {
+    answer();
+    two.asker.trouble = ({ operation }) =>
+      operation === "delete" ? { when: "before", code: "STORE_UNREACHABLE" } : undefined;
+    expect((await readAll(two.clock, box, record)).followed).toEqual(closed);
+    expect(await state()).toBe("closed");
+    expect(await two.keys("asker/frames/")).toHaveLength(1);
+  });
+
+  it("is told again from the transcript, without the store", async () => {
+    answer();
+    const first = await readAll(two.clock, box, record);
+    two.asker.calls.splice(0);
+    expect(await readAll(two.clock, two.asker.process(), record)).toEqual(first);
+    expect(two.asker.calls).toEqual([]);
+  });
+
+  it("takes the frames of abandoned attempts with it", async () => {
+    plant({ frames: [started(), says("lost")] });
+    plant({ attempt: 2, frames: [succeeds] });
+    const read = await readAll(two.clock, box, record);
+    expect(read.followed).toEqual(closed);
+    expect(await two.keys("asker/frames/")).toEqual([]);
+  });
+});
+
+describe("a second follower", () => {
+  it("that is behind finishes from the transcript when another one has closed the run", async () => {
+    const first = plant({ frames: [started(), says("a")] });
+    const behind = follow(box, record.runId);
+    expect((await behind.next()).value).toMatchObject({ event: "started" });
+    expect((await behind.next()).value).toMatchObject({ payload: { text: "a" } });
+    plant({ seq: 2, prev: chainOf(first.bytes), frames: [says("b"), succeeds] });
+    await readAll(two.clock, two.asker.process(), record);
+    expect((await behind.next()).value).toMatchObject({ seq: 2, payload: { text: "b" } });
+    expect((await behind.next()).value).toMatchObject({ seq: 3, event: "terminal" });
+    expect(await behind.next()).toEqual({ done: true, value: closed });
+  });
+
+  it("that loses the race for the close tells what is stored", async () => {
+    answer();
+    const read = await Promise.all([
+      readAll(two.clock, box, record),
+      readAll(two.clock, two.asker.process(), record),
+    ]);
+    expect(read.map(({ followed }) => followed)).toEqual([closed, closed]);
+    expect(read.map(({ text }) => text)).toEqual(["a", "a"]);
+  });
+});
+
+describe("a gap", () => {
+  it("is waited for, and the request is sent again meanwhile", async () => {
+    const first = plant({ frames: [started()] });
+    const reading = readAll(two.clock, box, record);
+    await two.clock.advance(limits.resendAnsweredMs / 2);
+    plant({ seq: 1, prev: chainOf(first.bytes), frames: [succeeds] });
+    expect((await reading).followed).toEqual(closed);
+  });
+
+  it("with a torn object in it stays one", async () => {
+    two.store.plant(framesKeyOf(two.asker, two.doer, record), utf8("torn"));
+    const reading = readAll(two.clock, box, record);
+    await two.clock.advance(10_000);
+    expect(await state()).toBe("open");
+    answer();
+    expect((await reading).followed).toEqual(closed);
+  });
+});
+
+describe("a broken chain", () => {
+  beforeEach(() => {
+    plant({ frames: [started()] });
+    plant({ seq: 1, prev: chainOf(utf8("other")), frames: [succeeds] });
+  });
+
+  it("fails closed: it is no terminal", async () => {
+    expect(await codeOf(two.clock, readAll(two.clock, box, record))).toBe("FRAME_CHAIN_BROKEN");
+    expect(await state()).not.toBe("closed");
+  });
+
+  it("is answered by a higher attempt, also for who begins to follow only now", async () => {
+    plant({ attempt: 2, frames: [succeeds] });
+    expect((await readAll(two.clock, box, record)).followed).toEqual(closed);
+    expect((await box.state.transcript(record.runId))?.attempt).toBe(2);
+  });
+});
+
+describe("silence", () => {
+  it("until expiry and a grace is `unknown`, never a made-up terminal", async () => {
+    const read = await readAll(two.clock, box, record);
+    expect(read).toMatchObject({ followed: { status: "unknown" }, frames: [] });
+    expect(two.clock.now()).toBeGreaterThan(record.exp * 1000 + limits.unknownGraceMs);
+    expect(await state()).toBe("unknown");
+  });
+
+  it("counts from the deadline where there is one", async () => {
+    const hurried = await two.asks(box, "hi", { idempotencyKey: "k2", deadlineMs: 1000 });
+    await readAll(two.clock, box, hurried);
+    expect(two.clock.now()).toBeLessThan(record.exp * 1000 + limits.unknownGraceMs);
+  });
+
+  it("is over when a late answer comes: it still counts", async () => {
+    await readAll(two.clock, box, record);
+    answer();
+    expect((await readAll(two.clock, box, record)).followed).toEqual(closed);
+    expect(await state()).toBe("closed");
+  });
+});
+
+describe("asking and waiting", () => {
+  it("one look costs one read, and leaves the run open", async () => {
+    const quiet = {
+      ...box,
+      random: { ...box.random, bytes: () => new Uint8Array(), fraction: () => 0.9 },
+    };
+    expect((await readAll(two.clock, quiet, record, { once: true })).followed).toEqual({
+      status: "open",
+    });
+    expect(two.asker.calls).toEqual(["get frames"]);
+  });
+
+  it("lists only now and then while nothing comes", async () => {
+    const patience = new AbortController();
+    const reading = readAll(two.clock, box, record, { signal: patience.signal });
+    await two.clock.advance(50_000);
+    patience.abort();
+    await reading;
+    const gets = two.asker.calls.filter((call) => call === "get frames").length;
+    const lists = two.asker.calls.filter((call) => call === "list frames").length;
+    expect(gets).toBeGreaterThan(20);
+    expect(lists).toBe(Math.floor(gets / limits.followLooksPerList));
+  });
+
+  it("stops when it is told to, and the run goes on", async () => {
+    const patience = new AbortController();
+    const reading = readAll(two.clock, box, record, { signal: patience.signal });
+    await two.clock.advance(5000);
+    patience.abort();
+    expect((await reading).followed).toEqual({ status: "open" });
+    expect(await state()).toBe("open");
+  });
+
+  it("knows only what was asked from here", async () => {
+    expect(await codeOf(two.clock, follow(box, runOf("z")).next())).toBe("RUN_UNKNOWN");
+  });
+});
+
+it("reads nothing under an own trust document that has expired", async () => {
+  await pass(two.clock, two.doer.process());
+  two.asker.trustExpires = "2020-01-01T00:00:00Z";
+  expect(await codeOf(two.clock, readAll(two.clock, box, record))).toBe("TRUST_EXPIRED");
+  two.asker.trustExpires = "2099-01-01T00:00:00Z";
+  expect((await readAll(two.clock, box, record)).followed.status).toBe("closed");
+});

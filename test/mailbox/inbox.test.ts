@@ -1,0 +1,103 @@
+import { beforeEach, expect, it } from "vitest";
+import { utf8 } from "../../src/base/bytes.ts";
+import { limits } from "../../src/base/limits.ts";
+import { parseGatewayName, parseRunId, type RunId } from "../../src/base/names.ts";
+import { scanInbox } from "../../src/mailbox/inbox.ts";
+import { digest16Of, objectKey } from "../../src/protocol/object-key.ts";
+import { requestDigestOf } from "../../src/protocol/run-id.ts";
+import { digestOf, runOf } from "../support/receipts.ts";
+import { twoGateways, type TwoGateways } from "../support/two-gateways.ts";
+
+let two: TwoGateways;
+beforeEach(() => {
+  two = twoGateways();
+});
+
+async function scan() {
+  const waiting = [];
+  const cancels = [];
+  for await (const page of scanInbox(two.doer.process())) {
+    waiting.push(...page.waiting);
+    cancels.push(...page.cancels);
+  }
+  return { waiting, cancels };
+}
+
+function plant(from: string, runId = runOf("a")): void {
+  const name = { kind: "request", to: two.doer.name, from: parseGatewayName(from), runId } as const;
+  two.store.plant(objectKey(name), utf8("x"));
+}
+
+/** As many run ids as a flood takes. */
+function runNumber(count: number): RunId {
+  return parseRunId(requestDigestOf(utf8(String(count))));
+}
+
+it("yields what waits, each with the cancels beside it", async () => {
+  plant("asker");
+  plant("asker", runOf("b"));
+  const digest16 = digest16Of(digestOf("c"));
+  const to = two.doer.name;
+  const from = two.asker.name;
+  two.store.plant(objectKey({ kind: "cancel", to, from, runId: runOf("b"), digest16 }), utf8("x"));
+  const { waiting, cancels } = await scan();
+  expect(
+    waiting.map(({ name, size, cancels: beside }) => [name.runId, size, beside.length]),
+  ).toEqual([
+    [runOf("a"), 1, 0],
+    [runOf("b"), 1, 1],
+  ]);
+  expect(cancels.map(({ name }) => name.digest16)).toEqual([digest16]);
+});
+
+it("costs one request where nothing waits", async () => {
+  await scan();
+  expect(two.doer.calls).toEqual(["list inbox"]);
+});
+
+it("takes senders in turn, whatever each has waiting", async () => {
+  for (const name of ["a", "b", "c"]) plant("asker", runOf(name));
+  plant("zeta", runOf("d"));
+  const { waiting } = await scan();
+  expect(waiting.map(({ name }) => name.from)).toEqual(["asker", "zeta", "asker", "asker"]);
+});
+
+it("comes to another sender's request before the second page of a flood", async () => {
+  const flood = limits.listPageKeys + 5;
+  for (let count = 0; count < flood; count += 1) plant("asker", runNumber(count));
+  plant("zeta", runOf("e"));
+  const { waiting } = await scan();
+  expect(waiting).toHaveLength(flood + 1);
+  expect(waiting[1]?.name.from).toBe("zeta");
+  expect(two.doer.calls).toEqual(["list inbox", "list inbox", "list inbox"]);
+});
+
+it("does not let a flood of one sender hide another's request", async () => {
+  const flood = (limits.inboxPagesPerPeer + 3) * limits.listPageKeys;
+  for (let count = 0; count < flood; count += 1) {
+    two.store.plant(`doer/inbox/asker/junk${String(count).padStart(6, "0")}`, utf8("x"));
+  }
+  plant("asker-b");
+  plant("bob");
+  plant("asker.c");
+  const { waiting } = await scan();
+  expect(waiting.map(({ name }) => name.from)).toEqual(["asker-b", "asker.c", "bob"]);
+  expect(two.doer.calls.length).toBeLessThanOrEqual(limits.inboxPagesPerPeer + 2);
+});
+
+it("reports names that no rule makes once, and leaves them where they are", async () => {
+  const junk = [
+    "doer/inbox/asker/..",
+    "doer/inbox/asker/a\nb",
+    "doer/inbox/asker/\u001b[2J",
+    "doer/inbox/ASKER/x",
+    `doer/inbox/asker/${runOf("a")}.x`,
+  ];
+  for (const name of junk) two.store.plant(name, utf8("x"));
+  await scan();
+  await scan();
+  expect(two.doer.reports).toEqual(junk.map(() => "KEY_NAME_UNKNOWN"));
+  expect(two.doer.quarantined).toEqual(junk.map(() => ({ code: "KEY_NAME_UNKNOWN", kept: false })));
+  expect((await two.store.list({ prefix: "doer/", limit: 10 })).entries).toHaveLength(junk.length);
+  expect(two.doer.calls.every((call) => call === "list inbox")).toBe(true);
+});
