@@ -1,0 +1,95 @@
+import { toSeconds } from "../base/clock.ts";
+import { PosternError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
+import { parseAgentAddress, type AgentAddress, type RunId } from "../base/names.ts";
+import { requireTrust } from "../mailbox/grants.ts";
+import { enqueue, sendIfDue } from "../mailbox/send.ts";
+import { newNonce, type Mailbox } from "../mailbox/mailbox.ts";
+import type { RequestBody, RequestPayload } from "../protocol/request.ts";
+import type { JsonValue } from "../protocol/fields.ts";
+import type { OutboxRecord } from "../state/state.ts";
+
+/** Logical names that stand for agents elsewhere: `sre` -> `eu-lab/diagnose`. */
+export type Routes = ReadonlyMap<string, AgentAddress>;
+
+export interface Ask {
+  /** `gateway/agent`, or a name that the routes resolve. */
+  readonly target: string;
+  readonly body: RequestBody;
+  /** 1 to 256 bytes; a fresh random one when absent. The same key and body never run twice. */
+  readonly idempotencyKey?: string;
+  /** An earlier run of this gateway that this one continues. */
+  readonly continues?: RunId;
+  /** How long the result is wanted, in milliseconds from now. */
+  readonly deadlineMs?: number;
+  /** How long the request may wait to be admitted, in milliseconds; 24 hours when absent. */
+  readonly ttlMs?: number;
+  readonly agent?: string;
+  readonly operator?: string;
+  readonly tenant?: string;
+  readonly meta?: JsonValue;
+}
+
+export interface Asked {
+  readonly record: OutboxRecord;
+  readonly idempotencyKey: string;
+}
+
+/**
+ * Commits a request to the outbox. It is not in the store yet: `deliver`, `follow` or a later pass puts it
+ * there. Asking again with the same key and body is the same run.
+ *
+ * Throws `TARGET_UNKNOWN`, `NAME_INVALID`, `PEER_UNKNOWN`, `TRUST_*`, `IDEMPOTENCY_CONFLICT`, `TTL_INVALID`,
+ * `PAYLOAD_INVALID`, `STATE_ELSEWHERE`, or as the state does.
+ */
+export async function ask(box: Mailbox, routes: Routes, request: Ask): Promise<Asked> {
+  const { gateway, agent } = resolveTarget(request.target, routes);
+  await requireTrust(box);
+  if (box.trust.current().grantsOf(gateway) === undefined) {
+    throw new PosternError(
+      "PEER_UNKNOWN",
+      `${gateway} is not in trust.json: add its card with \`postern peers add\``,
+    );
+  }
+  const idempotencyKey = request.idempotencyKey ?? newNonce(box.random);
+  const payload: RequestPayload = {
+    agentTarget: agent,
+    idempotencyKey,
+    callerIdentity: {
+      gateway: box.self,
+      ...(request.agent === undefined ? {} : { agent: request.agent }),
+      ...(request.operator === undefined ? {} : { operator: request.operator }),
+      ...(request.tenant === undefined ? {} : { tenant: request.tenant }),
+    },
+    body: request.body,
+    ...(request.continues === undefined ? {} : { remoteRunId: request.continues }),
+    ...(request.deadlineMs === undefined ? {} : { deadline: deadlineOf(box, request.deadlineMs) }),
+    ...(request.meta === undefined ? {} : { meta: request.meta }),
+  };
+  const record = await enqueue(box, {
+    to: gateway,
+    payload,
+    ttlMs: request.ttlMs ?? limits.defaultTtlMs,
+  });
+  return { record, idempotencyKey };
+}
+
+/** Puts a request that was asked, if that is due. Rejects as the store does: the request is kept and sent later. */
+export function deliver(box: Mailbox, asked: Asked): Promise<void> {
+  return sendIfDue(box, asked.record);
+}
+
+/** Throws `TARGET_UNKNOWN` or `NAME_INVALID`. */
+export function resolveTarget(target: string, routes: Routes): AgentAddress {
+  if (target.includes("/")) return parseAgentAddress(target);
+  const route = routes.get(target);
+  if (route !== undefined) return route;
+  throw new PosternError(
+    "TARGET_UNKNOWN",
+    `${JSON.stringify(target)} is no address (gateway/agent) and no name under "routes" in config.json`,
+  );
+}
+
+function deadlineOf(box: Mailbox, deadlineMs: number): number {
+  return toSeconds(box.clock.now() + deadlineMs + 999);
+}

@@ -1,0 +1,118 @@
+import { join } from "node:path";
+import { systemClock } from "../base/clock.ts";
+import { PosternError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
+import type { Logger } from "../base/log.ts";
+import type { AgentName } from "../base/names.ts";
+import { systemRandom } from "../base/random.ts";
+import { execHandler } from "../handlers/exec.ts";
+import type { Mailbox } from "../mailbox/mailbox.ts";
+import { openWorker } from "../mailbox/workers.ts";
+import { openSqliteState } from "../state/sqlite.ts";
+import type { Liveness } from "../state/state.ts";
+import { lazyStore } from "../store/lazy.ts";
+import { logStore } from "../store/log.ts";
+import { meterStore, type StoreCounts } from "../store/meter.ts";
+import { openStore, parseStoreUrl } from "../store/open.ts";
+import { retryStore } from "../store/retry.ts";
+import type { Routes } from "./ask.ts";
+import { agentsOf, routesOf, type AgentSettings, type Config } from "./config.ts";
+import { openHome } from "./home.ts";
+import { machineName } from "./machine.ts";
+import type { AgentRoute, ResponderOptions } from "./responder.ts";
+import { TrustFile } from "./trust-file.ts";
+
+/** One home, opened: everything that a process of this gateway works with. */
+export interface Gateway extends AsyncDisposable {
+  readonly home: string;
+  readonly config: Config;
+  readonly mailbox: Mailbox;
+  readonly routes: Routes;
+  /** What requests run here, and how many at once. */
+  readonly responder: ResponderOptions;
+  /** Requests made to the store since it was opened, every attempt counted. */
+  storeRequests(): StoreCounts;
+}
+
+export interface OpenGatewayOptions {
+  readonly home: string;
+  readonly log: Logger;
+  /** The environment that handlers inherit from. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Whether this process will admit: then it holds a worker's lock until it is closed. */
+  readonly admits: boolean;
+}
+
+/**
+ * Opens a home. The store is opened when it is first used. Throws `HOME_MISSING`, `HOME_UNSAFE`,
+ * `CONFIG_INVALID`, `STORE_URL_INVALID`, `KEY_FILE_INVALID` or `STATE_*`.
+ */
+export async function openGateway({
+  home,
+  log,
+  env,
+  admits,
+}: OpenGatewayOptions): Promise<Gateway> {
+  const { paths, config, signingKey } = openHome(home);
+  const clock = systemClock;
+  const random = systemRandom;
+  await using undo = new AsyncDisposableStack();
+
+  const metered = meterStore(storeOf(config));
+  const store = retryStore(logStore(metered.store, log, clock), { clock, random });
+  undo.defer(() => store.close());
+  const state = await openSqliteState({ file: paths.state, clock, machine: machineName() });
+  undo.defer(() => state.close());
+  const worker = admits ? openWorker({ folder: join(paths.home, "workers"), random }) : undefined;
+  undo.defer(() => worker?.close());
+  if (worker !== undefined) await worker.sweep(() => state.openWorkers());
+
+  const { gateway: self, realm } = config;
+  const trust = new TrustFile({ path: paths.trust, gateway: self, realm, clock });
+  const liveness = worker ?? noWorker;
+  const agents = new Map<AgentName, AgentRoute>();
+  for (const settings of agentsOf(config).values())
+    agents.set(settings.name, routeOf(settings, env, log));
+  const opened = undo.move();
+  return {
+    home: paths.home,
+    config,
+    mailbox: { self, realm, signingKey, store, state, trust, liveness, clock, random, log },
+    routes: routesOf(config),
+    responder: {
+      agents,
+      maxConcurrentRuns: config.maxConcurrentRuns ?? limits.defaultMaxConcurrentRuns,
+    },
+    storeRequests: () => metered.counts(),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+function storeOf(config: Config) {
+  const url = parseStoreUrl(config.store);
+  const capabilities = { driver: url.kind, location: url.location, atomicPut: "probe" } as const;
+  const pinned = config.storeId === undefined ? {} : { expectedId: config.storeId };
+  return lazyStore(capabilities, () =>
+    openStore(url, { clock: systemClock, random: systemRandom, ...pinned }),
+  );
+}
+
+function routeOf(settings: AgentSettings, env: OpenGatewayOptions["env"], log: Logger): AgentRoute {
+  const { command, output, maxRunMs, onCrash } = settings;
+  return {
+    handler: execHandler({ command, output, env, clock: systemClock, log }),
+    maxRunMs,
+    onCrash,
+  };
+}
+
+/** For a process that admits nothing: it is nobody's worker and never asks about others. */
+const noWorker: Liveness = {
+  get self(): never {
+    throw new PosternError(
+      "INTERNAL",
+      "this process was opened without a worker, and admits nothing",
+    );
+  },
+  isGone: () => false,
+};

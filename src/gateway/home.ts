@@ -1,0 +1,156 @@
+import { statSync, type Stats } from "node:fs";
+import { join, resolve } from "node:path";
+import { fromBase64Url, toBase64Url } from "../base/bytes.ts";
+import { PosternError } from "../base/errors.ts";
+import { formatDocument } from "../base/json-document.ts";
+import { limits } from "../base/limits.ts";
+import { signingKeyFromSeed, type SigningKey } from "../protocol/keys.ts";
+import { errnoOf } from "../state/file-errors.ts";
+import { checkTrustDocument, readTrustDocument, type TrustDocument } from "../trust/document.ts";
+import { checkConfig, parseConfig, type Config } from "./config.ts";
+import { withEditLock } from "./edit-lock.ts";
+import { readRegularFile, replaceFile } from "./files.ts";
+import { schemaFolder } from "./schemas.ts";
+
+/** Where everything of one gateway lies. */
+export interface HomePaths {
+  readonly home: string;
+  readonly config: string;
+  readonly trust: string;
+  readonly keys: string;
+  readonly gatewayKey: string;
+  readonly state: string;
+  readonly schema: string;
+  readonly editLock: string;
+}
+
+/** A home whose parts are in order. Its trust document is read by `TrustFile`, its state by the state's driver. */
+export interface Home {
+  readonly paths: HomePaths;
+  readonly config: Config;
+  readonly signingKey: SigningKey;
+}
+
+const keyPrefix = "postern-secret-key1 ";
+const keyFileBytes = 256;
+const othersMayWrite = 0o022;
+const othersMayDoAnything = 0o077;
+
+export function homePaths(home: string): HomePaths {
+  const root = resolve(home);
+  const keys = join(root, "keys");
+  return {
+    home: root,
+    config: join(root, "config.json"),
+    trust: join(root, "trust.json"),
+    keys,
+    gatewayKey: join(keys, "gateway.key"),
+    state: join(root, "state.db"),
+    schema: join(root, schemaFolder),
+    editLock: join(root, "edit.lock"),
+  };
+}
+
+/**
+ * Opens the home at a path. Throws `HOME_MISSING`, `HOME_UNSAFE` when others than its owner may change it,
+ * `CONFIG_INVALID` or `KEY_FILE_INVALID`.
+ */
+export function openHome(home: string): Home {
+  const paths = homePaths(home);
+  requireHome(paths);
+  return { paths, config: readConfig(paths), signingKey: readSigningKey(paths) };
+}
+
+/** Throws `HOME_MISSING` or `HOME_UNSAFE`. */
+export function requireHome({ home, config }: HomePaths): void {
+  const folder = statOf(home);
+  // `init` writes config.json last: without it there is no home yet.
+  if (folder?.isDirectory() !== true || statOf(config) === undefined) {
+    throw new PosternError(
+      "HOME_MISSING",
+      `there is no gateway in ${home}: make one with \`postern init\`, or name its folder with --home`,
+    );
+  }
+  if ((folder.mode & othersMayWrite) !== 0) {
+    throw new PosternError("HOME_UNSAFE", `others may write in ${home}: run chmod 700 ${home}`);
+  }
+}
+
+/** Throws `CONFIG_INVALID`. */
+export function readConfig(paths: HomePaths): Config {
+  return parseConfig(readRegularFile(paths.config, "CONFIG_INVALID", limits.maxConfigBytes).bytes);
+}
+
+/** Changes config.json; edits at the same time come one after the other. Throws like `readConfig`, `STATE_BUSY`. */
+export function updateConfig(paths: HomePaths, edit: (config: Config) => Config): Config {
+  return withEditLock(paths.editLock, () => {
+    const changed = checkConfig(edit(readConfig(paths)));
+    replaceFile(paths.config, formatDocument(changed));
+    return changed;
+  });
+}
+
+/** The document as it stands, for looking at and editing; decisions are made from `TrustFile`. Throws `TRUST_INVALID`. */
+export function readTrust(paths: HomePaths): TrustDocument {
+  return readTrustDocument(
+    readRegularFile(paths.trust, "TRUST_INVALID", limits.maxConfigBytes).bytes,
+  );
+}
+
+/** Changes trust.json by an edit that raises its version (see `trust/edit.ts`). Throws `TRUST_INVALID`, `STATE_BUSY`. */
+export function updateTrust(
+  paths: HomePaths,
+  edit: (document: TrustDocument) => TrustDocument,
+): TrustDocument {
+  return withEditLock(paths.editLock, () => {
+    const before = readTrust(paths);
+    const changed = checkTrustDocument(edit(before));
+    if (changed.version <= before.version) {
+      throw new PosternError("INTERNAL", "an edit of the trust document did not raise its version");
+    }
+    replaceFile(paths.trust, formatDocument(changed));
+    return changed;
+  });
+}
+
+/** The text of a key file. */
+export function keyFileText(seed: Uint8Array): string {
+  return `${keyPrefix}${toBase64Url(seed)}\n`;
+}
+
+/** The gateway's own key. Throws `KEY_FILE_INVALID`; no message holds anything of the file's content. */
+export function readSigningKey({ gatewayKey }: HomePaths): SigningKey {
+  const { bytes, stat } = readRegularFile(gatewayKey, "KEY_FILE_INVALID", keyFileBytes);
+  if ((Number(stat.mode) & othersMayDoAnything) !== 0) {
+    throw new PosternError(
+      "KEY_FILE_INVALID",
+      `${gatewayKey}: others than its owner may read or write it: run chmod 600 ${gatewayKey}, and make new keys if others could use this machine`,
+    );
+  }
+  const seed = seedOf(bytes);
+  if (seed?.length !== 32) {
+    throw new PosternError(
+      "KEY_FILE_INVALID",
+      `${gatewayKey}: it does not hold one line "${keyPrefix}..." as \`postern init\` wrote it: bring it back from a backup`,
+    );
+  }
+  return signingKeyFromSeed(seed);
+}
+
+function seedOf(bytes: Uint8Array): Uint8Array | undefined {
+  // Latin-1 takes any bytes; what is not of the alphabet is refused with the rest.
+  const text = Buffer.from(bytes).toString("latin1").trimEnd();
+  return text.startsWith(keyPrefix) ? fromBase64Url(text.slice(keyPrefix.length)) : undefined;
+}
+
+/** What is there, through links; undefined where nothing is. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch (thrown) {
+    const errno = errnoOf(thrown);
+    if (errno === "ENOENT" || errno === "ENOTDIR") return undefined;
+    const what = `${path} cannot be looked at (${errno ?? "unknown"}): check its permissions`;
+    throw new PosternError("HOME_UNSAFE", what, { cause: thrown });
+  }
+}

@@ -1,0 +1,336 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { utf8 } from "../../src/base/bytes.ts";
+import { limits } from "../../src/base/limits.ts";
+import { poll } from "../../src/gateway/poll.ts";
+import type { Handler } from "../../src/handlers/handler.ts";
+import type { Mailbox } from "../../src/mailbox/mailbox.ts";
+import { cancelRun } from "../../src/mailbox/send.ts";
+import { framesKeyOf, plantFrames, plantRequest, started, succeeds } from "../support/forged.ts";
+import {
+  codeOf,
+  hanger,
+  pass,
+  plainGrants,
+  readAll,
+  routes,
+  sayer,
+  twoGateways,
+  type TwoGateways,
+} from "../support/two-gateways.ts";
+
+let two: TwoGateways;
+let asker: Mailbox;
+let doer: Mailbox;
+beforeEach(() => {
+  two = twoGateways();
+  asker = two.asker.process();
+  doer = two.doer.process();
+});
+
+const calls = () => ({ asker: two.asker.calls.splice(0), doer: two.doer.calls.splice(0) });
+
+/** A handler that counts how many of it are at work at once. */
+function crowd() {
+  let present = 0;
+  const seen = { most: 0, starts: 0 };
+  const handler: Handler = {
+    run: async () => {
+      present += 1;
+      seen.starts += 1;
+      seen.most = Math.max(seen.most, present);
+      await two.clock.sleep(10_000);
+      present -= 1;
+      return {};
+    },
+  };
+  return { handler, seen };
+}
+
+async function askMany(count: number): Promise<void> {
+  for (let number = 0; number < count; number += 1) {
+    await two.asks(asker, "hi", { idempotencyKey: `k${number}` });
+  }
+}
+
+describe("the store requests of one short run", () => {
+  it("are exactly these, once the name is claimed", async () => {
+    await pass(two.clock, doer);
+    calls();
+    const record = await two.asks(asker, "hi");
+    expect(calls().asker).toEqual(["put request"]);
+    await pass(two.clock, doer, sayer("a", "b"));
+    expect(calls().doer).toEqual([
+      "list inbox",
+      "get request",
+      "list owner",
+      "put owner",
+      "put frames",
+      "delete request",
+    ]);
+    await readAll(two.clock, asker, record);
+    expect(calls().asker).toEqual(["get frames", "delete frames"]);
+    two.clock.jump(limits.ownerLookMs);
+
+    const second = await two.asks(asker, "hi", { idempotencyKey: "k2" });
+    await pass(two.clock, doer, sayer("a"));
+    // A look at the owner keys is one read; a claim is made once an hour.
+    expect(calls().doer).toEqual([
+      "list inbox",
+      "get request",
+      "get owner",
+      "put frames",
+      "delete request",
+    ]);
+    await readAll(two.clock, asker, second);
+    expect(calls().asker).toEqual(["get frames", "delete frames"]);
+  });
+
+  it("of a pass with nothing to do are one", async () => {
+    await pass(two.clock, doer);
+    expect(calls().doer).toEqual(["list inbox"]);
+  });
+});
+
+describe("running once", () => {
+  it("holds for two processes that poll at once", async () => {
+    await askMany(3);
+    const { handler, seen } = crowd();
+    await Promise.all([
+      pass(two.clock, doer, handler),
+      pass(two.clock, two.doer.process(), handler),
+    ]);
+    expect(seen.starts).toBe(3);
+  });
+
+  it("holds when the bucket brings a request back that was answered", async () => {
+    const record = await two.asks(asker, "hi");
+    const { handler, seen } = crowd();
+    await pass(two.clock, doer, handler);
+    two.store.plant(record.key, record.envelope);
+    await pass(two.clock, doer, handler);
+    expect(seen.starts).toBe(1);
+    expect(await two.keys("doer/inbox/")).toEqual([]);
+  });
+
+  it("holds after a crash: what was running is reported, not repeated", async () => {
+    const record = await two.asks(asker, "hi");
+    const hanging = hanger();
+    void poll(doer, routes(hanging.handler)).catch(() => undefined);
+    await two.clock.advance(1000);
+    two.doer.kill(doer);
+    const report = await pass(two.clock, two.doer.process(), hanging.handler);
+    expect(report.takenOver).toBe(1);
+    expect(hanging.starts()).toBe(1);
+    const { followed } = await readAll(two.clock, asker, record);
+    expect(followed).toMatchObject({ terminal: { error: { code: "INTERRUPTED" } } });
+  });
+});
+
+describe("the bound on runs at once", () => {
+  it("is kept, and everything that waits runs all the same", async () => {
+    two.doer.trusts(two.asker, { ...plainGrants, maxConcurrentRuns: 9 });
+    await askMany(5);
+    const { handler, seen } = crowd();
+    const report = await pass(two.clock, doer, handler, { maxConcurrentRuns: 2 });
+    expect([seen.most, seen.starts, report.admitted]).toEqual([2, 5, 5]);
+  });
+
+  it("of a sender is kept, and what waits for it runs in the same pass", async () => {
+    two.doer.trusts(two.asker, { ...plainGrants, maxConcurrentRuns: 1 });
+    await askMany(3);
+    const { handler, seen } = crowd();
+    await pass(two.clock, doer, handler);
+    expect([seen.most, seen.starts]).toEqual([1, 3]);
+  });
+
+  it("does not make a gateway at its bound deaf to a cancel", async () => {
+    const first = await two.asks(asker, "hi");
+    const polling = poll(doer, { ...routes(hanger().handler), maxConcurrentRuns: 1 });
+    await two.clock.advance(1000);
+    const second = await two.asks(asker, "hi", { idempotencyKey: "k2" });
+    await two.clock.advance(5000);
+    await cancelRun(asker, first.runId);
+    await two.clock.advance(2 * limits.pollDelayMs);
+    await cancelRun(asker, second.runId);
+    await two.clock.until(polling, 10_000);
+    const ends = two.doer.receipts.map(({ outcome }) => outcome?.error?.code);
+    expect(ends).toEqual(["CANCELLED", "CANCELLED"]);
+  });
+});
+
+describe("the bounds of a pass", () => {
+  it("`maxRuns` admits no more", async () => {
+    await askMany(3);
+    const { handler, seen } = crowd();
+    await pass(two.clock, doer, handler, { maxRuns: 2 });
+    expect(seen.starts).toBe(2);
+    expect(await two.keys("doer/inbox/")).toHaveLength(1);
+  });
+
+  it("`maxTimeMs` admits nothing later, and what runs goes on to its end", async () => {
+    two.doer.trusts(two.asker, { ...plainGrants, maxConcurrentRuns: 1 });
+    await askMany(2);
+    const { handler, seen } = crowd();
+    await pass(two.clock, doer, handler, { maxTimeMs: 5000 });
+    expect(seen.starts).toBe(1);
+    expect(two.doer.onlyReceipt.ended?.acknowledged).toBe(true);
+  });
+
+  it("a stop signal admits nothing more", async () => {
+    await askMany(1);
+    const report = await pass(two.clock, doer, sayer(), { signal: AbortSignal.abort() });
+    expect(report.admitted).toBe(0);
+  });
+});
+
+describe("a cancel", () => {
+  it("is deleted once its run has ended", async () => {
+    const record = await two.asks(asker, "hi");
+    await cancelRun(asker, record.runId);
+    await pass(two.clock, doer);
+    await pass(two.clock, doer);
+    expect(await two.keys("doer/inbox/")).toEqual([]);
+  });
+
+  it("for a request that never came is deleted when none can come any more", async () => {
+    const record = await two.asks(asker, "hi");
+    await cancelRun(asker, record.runId);
+    await two.store.delete(record.key);
+    two.clock.jump(limits.maxTtlMs + 3 * limits.skewMs);
+    await pass(two.clock, doer);
+    expect(await two.keys("doer/inbox/")).toHaveLength(1);
+    two.clock.jump(1);
+    await pass(two.clock, doer);
+    expect(await two.keys("doer/inbox/")).toEqual([]);
+  });
+});
+
+describe("what is wrong with one object", () => {
+  it("does not keep others from being answered", async () => {
+    plantRequest(two, { idempotencyKey: "bad", signedFor: "elsewhere" });
+    const record = await two.asks(asker, "hi");
+    const report = await pass(two.clock, doer);
+    expect([report.quarantined, report.admitted]).toEqual([1, 1]);
+    expect((await readAll(two.clock, asker, record)).followed.status).toBe("closed");
+  });
+
+  it("such as an answer that is stored encoded, keeps no other run from being closed", async () => {
+    const bad = await two.asks(asker, "hi");
+    await two.asks(asker, "hi", { idempotencyKey: "k2" });
+    await pass(two.clock, doer);
+    two.asker.trouble = ({ operation, name }) =>
+      operation === "get" && name.includes(bad.runId)
+        ? { when: "before", code: "STORE_ENCODING" }
+        : undefined;
+    expect((await pass(two.clock, asker)).closed).toBe(1);
+  });
+
+  it("such as a broken chain of frames, is a problem of the report", async () => {
+    const record = await two.asks(asker, "hi");
+    const { runId, requestDigest } = record;
+    plantFrames(two, { runId, requestDigest, frames: [started()] });
+    const prev = new Uint8Array(32).fill(1);
+    plantFrames(two, { runId, requestDigest, seq: 1, prev, frames: [succeeds] });
+    const report = await pass(two.clock, asker);
+    expect(report.problems.map(({ code }) => code)).toEqual(["FRAME_CHAIN_BROKEN"]);
+  });
+
+  it("such as an encoded request, is recorded, left in place, and passed over", async () => {
+    const bad = plantRequest(two, { idempotencyKey: "bad" });
+    await two.asks(asker, "hi");
+    two.doer.trouble = ({ operation, name }) =>
+      operation === "get" && name === bad.key
+        ? { when: "before", code: "STORE_ENCODING" }
+        : undefined;
+    const report = await pass(two.clock, doer);
+    expect([report.quarantined, report.admitted]).toEqual([1, 1]);
+    expect(await two.keys("doer/inbox/")).toEqual([bad.key]);
+  });
+
+  it("such as an end that can nowhere be put, is a problem of the report", async () => {
+    const record = await two.asks(asker, "hi");
+    await pass(two.clock, doer);
+    const [receipt] = two.doer.receipts;
+    const terminal = receipt?.ended?.terminal;
+    if (
+      receipt?.ended === null ||
+      receipt === undefined ||
+      terminal === null ||
+      terminal === undefined
+    )
+      throw new Error("the run has not ended");
+    const last = { ...terminal, attempt: limits.maxAttempt };
+    const ended = { ...receipt.ended, terminal: last, acknowledged: false };
+    await doer.state.stepRun(receipt, () => ({
+      answer: undefined,
+      write: { ...receipt, attempt: limits.maxAttempt, ended },
+    }));
+    two.store.plant(framesKeyOf(two.asker, two.doer, record, limits.maxAttempt), utf8("taken"));
+    await two.asks(asker, "hi", { idempotencyKey: "k2" });
+    const report = await pass(two.clock, doer);
+    expect(report.problems.map(({ code }) => code)).toEqual(["FRAME_CHAIN_BROKEN"]);
+    expect(report.admitted).toBe(1);
+  });
+});
+
+describe("a pass rejects, and everything waits", () => {
+  it("while the own trust document has expired", async () => {
+    await askMany(1);
+    two.doer.trustExpires = "2029-12-31T00:00:00Z";
+    expect(await codeOf(two.clock, pass(two.clock, doer))).toBe("TRUST_EXPIRED");
+    expect(await two.keys("doer/inbox/")).toHaveLength(1);
+  });
+
+  it("while the clock is behind", async () => {
+    await pass(two.clock, doer);
+    await askMany(1);
+    await pass(two.clock, doer);
+    await two.asks(asker, "hi", { idempotencyKey: "later" });
+    two.clock.jump(-10_000);
+    expect(await codeOf(two.clock, pass(two.clock, doer))).toBe("CLOCK_BEHIND");
+    expect(await two.keys("doer/inbox/")).toHaveLength(1);
+  });
+
+  it("once another state serves the name", async () => {
+    await askMany(1);
+    const begunMs = two.clock.now();
+    await doer.state.noteOwner({ begunMs, generation: 9, claimedMs: null, elsewhere: true });
+    expect(await codeOf(two.clock, pass(two.clock, doer))).toBe("STATE_ELSEWHERE");
+    expect(await two.keys("doer/inbox/")).toHaveLength(1);
+  });
+
+  it("while the store cannot be reached, but only after what runs has come to its end", async () => {
+    await askMany(1);
+    const hanging = hanger();
+    const polling = codeOf(two.clock, poll(doer, routes(hanging.handler)));
+    await two.clock.advance(500);
+    two.doer.trouble = ({ operation }) =>
+      operation === "list" ? { when: "before", code: "STORE_UNREACHABLE" } : undefined;
+    await two.clock.advance(10_000);
+    hanging.finish();
+    expect(await polling).toBe("STORE_UNREACHABLE");
+    expect(two.doer.onlyReceipt.ended?.acknowledged).toBe(true);
+  });
+});
+
+it("hears a cancel also after a listing has failed", async () => {
+  const record = await two.asks(asker, "hi");
+  const polling = codeOf(two.clock, poll(doer, routes(hanger().handler)));
+  await two.clock.advance(500);
+  two.doer.trouble = ({ operation }) =>
+    operation === "list" ? { when: "before", code: "STORE_UNREACHABLE" } : undefined;
+  await two.clock.advance(5000);
+  await cancelRun(asker, record.runId);
+  expect(await polling).toBe("STORE_UNREACHABLE");
+  expect(two.doer.onlyReceipt.outcome?.error?.code).toBe("CANCELLED");
+});
+
+it("closes what was asked from here, and sends again what was lost", async () => {
+  const record = await two.asks(asker, "hi");
+  await two.store.delete(record.key);
+  two.clock.jump(limits.resendMs);
+  expect((await pass(two.clock, asker)).closed).toBe(0);
+  await pass(two.clock, doer);
+  expect((await pass(two.clock, asker)).closed).toBe(1);
+  expect(two.asker.outbox[0]).toMatchObject({ state: "closed", terminal: { status: "succeeded" } });
+});
