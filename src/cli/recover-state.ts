@@ -1,0 +1,63 @@
+import { systemClock } from "../base/clock.ts";
+import { asPosternError, type PosternError } from "../base/errors.ts";
+import type { RunId } from "../base/names.ts";
+import { openGateway, type OpenGatewayOptions } from "../gateway/gateway.ts";
+import { openHome } from "../gateway/home.ts";
+import { machineName } from "../gateway/machine.ts";
+import { holdPassLock } from "../gateway/pass-lock.ts";
+import { ensureOwner } from "../mailbox/owner.ts";
+import { createSqliteState, recoverSqliteState, type SqliteStateOptions } from "../state/sqlite.ts";
+
+export interface Recovered {
+  /** The state was gone, and this one is new. */
+  readonly made: boolean;
+  /** Requests signed before this never run, unless a receipt of them stands. */
+  readonly bornMs: number;
+  /** Runs that were open: the next pass ends them `interrupted`. */
+  readonly openRuns: readonly RunId[];
+  /** Why the claim on the gateway's name could not be put into the store; the next pass does it then. */
+  readonly unclaimed: PosternError | undefined;
+}
+
+/**
+ * Makes the state in this home the one that serves its gateway (SPEC.md, Owner). Rejects with `PASS_RUNNING`,
+ * with `STATE_ELSEWHERE` when another state claims the name at the same time, or as home and state do.
+ */
+export async function recoverState(
+  options: Pick<OpenGatewayOptions, "home" | "log" | "env">,
+): Promise<Recovered> {
+  const { paths } = openHome(options.home);
+  using _lock = holdPassLock(paths.home);
+  const place = { file: paths.state, clock: systemClock, machine: machineName() };
+  const made = await madeAnew(place);
+  const { state, bornMs, open } = await recoverSqliteState(place);
+  await state.close();
+  const openRuns = open.map(({ runId }) => runId);
+  return { made, bornMs, openRuns, unclaimed: await claim(options) };
+}
+
+async function madeAnew(place: SqliteStateOptions): Promise<boolean> {
+  try {
+    const state = await createSqliteState(place);
+    await state.close();
+    return true;
+  } catch (thrown) {
+    if (asPosternError(thrown).code === "HOME_EXISTS") return false;
+    throw thrown;
+  }
+}
+
+/** What was recovered stands already: a store that is away does not undo it. */
+async function claim(
+  options: Pick<OpenGatewayOptions, "home" | "log" | "env">,
+): Promise<PosternError | undefined> {
+  try {
+    await using gateway = await openGateway({ ...options, admits: false });
+    await ensureOwner(gateway.mailbox);
+    return undefined;
+  } catch (thrown) {
+    const error = asPosternError(thrown);
+    if (error.class === "store") return error;
+    throw error;
+  }
+}

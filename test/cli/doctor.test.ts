@@ -1,0 +1,199 @@
+import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { judgeFileSystem } from "../../src/cli/doctor/file-system.ts";
+import { judgeClock, judgePin } from "../../src/cli/doctor/store-checks.ts";
+import { hasConditionalWrites } from "../support/s3.ts";
+import { fieldOf, itemsOf, parsed, textOf } from "./support/json.ts";
+import type { Pair } from "./support/pair.ts";
+import { meetings, pairInFolder } from "./support/stores.ts";
+
+describe("doctor", () => {
+  let pair: Pair;
+  beforeAll(async () => {
+    pair = await pairInFolder();
+  });
+  afterAll(() => pair.remove());
+
+  /** What did not go well, by status, check and code, after a file of the callee's home was spoiled. */
+  async function doctor(): Promise<{ status: number | null; bad: readonly string[] }> {
+    const { status, stdout } = await pair.run(pair.callee, ["doctor", "--json"]);
+    const bad = itemsOf(parsed(stdout))
+      .filter((finding) => fieldOf(finding, "status") !== "ok")
+      .map((finding) =>
+        ["status", "check", "code"]
+          .map((name) => textOf(finding, name))
+          .join(" ")
+          .trim(),
+      );
+    return { status, bad };
+  }
+
+  async function withSpoiled(name: string, spoil: (text: string) => string) {
+    const file = path.join(pair.callee, name);
+    const good = readFileSync(file, "utf8");
+    writeFileSync(file, spoil(good));
+    try {
+      return await doctor();
+    } finally {
+      writeFileSync(file, good);
+    }
+  }
+
+  test("finds a sound home sound, and leaves nothing in the store", async () => {
+    const text = await pair.succeed(pair.callee, ["doctor"]);
+    expect(
+      text
+        .trimEnd()
+        .split("\n")
+        .every((line) => /^ok {7}[a-z]/.test(line)),
+    ).toBe(true);
+    expect(text).toContain("conditional writes");
+    const probes = await pair.withStore((store) =>
+      store.list({ prefix: "eu-lab/probe/", limit: 10 }),
+    );
+    expect(probes.entries).toEqual([]);
+  });
+
+  test("fails without a home: HOME_MISSING, exit 2", async () => {
+    const { status, stdout } = await pair.run(path.join(pair.user.folder, "nowhere"), ["doctor"]);
+    expect(status).toBe(2);
+    expect(stdout).toContain("failure  home: HOME_MISSING: ");
+  });
+
+  test("names each thing that is wrong; the first failure decides the exit status", async () => {
+    expect(await withSpoiled("config.json", () => "{")).toEqual({
+      status: 2,
+      bad: ["failure config CONFIG_INVALID"],
+    });
+    expect(await withSpoiled("config.json", (text) => text.replace("file:///", "file://"))).toEqual(
+      {
+        status: 2,
+        bad: ["failure config STORE_URL_INVALID"],
+      },
+    );
+    expect(await withSpoiled("trust.json", (text) => text.replace('"v": 1', '"v": 7'))).toEqual({
+      status: 4,
+      bad: ["failure trust TRUST_INVALID"],
+    });
+    expect(await withSpoiled("keys/gateway.key", () => "nothing")).toEqual({
+      status: 2,
+      bad: ["failure key KEY_FILE_INVALID"],
+    });
+    expect(
+      await withSpoiled("config.json", (text) =>
+        text.replace('"exec": [', '"exec": ["no-such-program",'),
+      ),
+    ).toEqual({
+      status: 2,
+      bad: ["failure agent echo CONFIG_INVALID"],
+    });
+    const anotherId = `"storeId": "${"a".repeat(26)}"`;
+    expect(
+      await withSpoiled("config.json", (text) => text.replace(/"storeId": "[^"]*"/, anotherId)),
+    ).toEqual({
+      status: 3,
+      bad: ["failure store STORE_CHANGED"],
+    });
+    expect(
+      await withSpoiled("config.json", (text) => text.replace(/ *"storeId": "[^"]*",\n/, "")),
+    ).toEqual({
+      status: 0,
+      bad: ["warning store id"],
+    });
+  });
+
+  test("says when trust expires soon, and fails when it has", async () => {
+    const until = (text: string, ms: number): string =>
+      text.replace(/"expires": "[^"]*"/, `"expires": "${new Date(Date.now() + ms).toISOString()}"`);
+    const day = 86_400_000;
+    expect(await withSpoiled("trust.json", (text) => until(text, 20 * day))).toEqual({
+      status: 0,
+      bad: ["warning trust"],
+    });
+    expect(await withSpoiled("trust.json", (text) => until(text, -day))).toEqual({
+      status: 4,
+      bad: ["failure trust TRUST_EXPIRED"],
+    });
+  });
+
+  test("warns of a folder that others may read, and fails for one that they may write", async () => {
+    chmodSync(pair.callee, 0o755);
+    expect(await doctor()).toEqual({ status: 0, bad: ["warning home"] });
+    chmodSync(pair.callee, 0o777);
+    expect(await doctor()).toEqual({ status: 2, bad: ["failure home HOME_UNSAFE"] });
+    chmodSync(pair.callee, 0o700);
+    chmodSync(path.join(pair.callee, "keys", "gateway.key"), 0o644);
+    expect(await doctor()).toEqual({ status: 2, bad: ["failure key KEY_FILE_INVALID"] });
+    chmodSync(path.join(pair.callee, "keys", "gateway.key"), 0o600);
+  });
+
+  test("fails where the state is gone, or another folder lies in the store's place", async () => {
+    const other = await pairInFolder();
+    rmSync(path.join(other.callee, "state.db"));
+    const { status, stdout } = await other.run(other.callee, ["doctor"]);
+    expect(status).toBe(2);
+    expect(stdout).toContain("failure  state: STATE_MISSING: ");
+    const config = path.join(other.caller, "config.json");
+    writeFileSync(config, readFileSync(config, "utf8").replace(other.storeUrl, pair.storeUrl));
+    const moved = await other.run(other.caller, ["doctor"]);
+    expect(moved.status).toBe(3);
+    expect(moved.stdout).toContain("failure  store: STORE_CHANGED: ");
+    other.remove();
+  });
+});
+
+describe("doctor with a bucket", () => {
+  const onS3 = meetings.find(({ where }) => where === "on real S3");
+  test.skipIf(!hasConditionalWrites)(
+    "races real conditional writes on real S3, and finds them sound",
+    async () => {
+      if (onS3 === undefined) throw new Error("there is no meeting on S3");
+      const pair = await onS3.makePair();
+      const findings = itemsOf(await pair.json(pair.callee, ["doctor"]));
+      expect(
+        findings.map((finding) => [fieldOf(finding, "check"), fieldOf(finding, "status")]),
+      ).toEqual(
+        expect.arrayContaining([
+          ["store", "ok"],
+          ["conditional writes", "ok"],
+          ["clock", "ok"],
+          ["owner", "ok"],
+        ]),
+      );
+      pair.remove();
+    },
+  );
+});
+
+describe("the store's clock", () => {
+  test("an hour off is a failure, in either direction", () => {
+    for (const offset of [3_600_000, -3_600_000]) {
+      expect(judgeClock(offset)).toMatchObject({ status: "failure", code: "STORE_CLOCK_SKEW" });
+    }
+  });
+
+  test("off by more than a quarter of what is allowed is worth a warning; less is fine", () => {
+    expect(judgeClock(76_000)).toMatchObject({ status: "warning" });
+    expect(judgeClock(74_000)).toMatchObject({ status: "ok" });
+    expect(judgeClock(undefined)).toMatchObject({ status: "warning" });
+  });
+});
+
+describe("the disk of the state", () => {
+  test("must be local: NFS, SMB and FAT fail, memory and FUSE are worth a warning", () => {
+    const judged = [0xef53, 0x6969, 0xfe534d42, 0x4d44, 0x01021994, 0x65735546].map(
+      (type) => judgeFileSystem("state disk", type).status,
+    );
+    expect(judged).toEqual(["ok", "failure", "failure", "failure", "warning", "warning"]);
+  });
+});
+
+describe("the store's id", () => {
+  const store = { driver: "file", location: "file:///x", atomicPut: "yes" } as const;
+  test("is asked of stores that have one, and has to be pinned", () => {
+    expect(judgePin(store, undefined)).toEqual([]);
+    expect(judgePin({ ...store, id: "i" }, "i")).toMatchObject([{ status: "ok" }]);
+    expect(judgePin({ ...store, id: "i" }, undefined)).toMatchObject([{ status: "warning" }]);
+  });
+});
