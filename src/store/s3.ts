@@ -13,7 +13,7 @@ import { abortedError, refuseAborted } from "./abort.ts";
 import { checkKey } from "./key.ts";
 import { answersQuery, emptyPage, readyQuery, type ReadyQuery } from "./query.ts";
 import { receive, refuseEncoding } from "./s3/body.ts";
-import { makeClient } from "./s3/client.ts";
+import { makeClient, type S3StoreOptions } from "./s3/client.ts";
 import { failureOf, s3Error } from "./s3/errors.ts";
 import type {
   CallOptions,
@@ -25,30 +25,6 @@ import type {
   Store,
   StoreCapabilities,
 } from "./store.ts";
-
-export interface S3StoreOptions {
-  readonly bucket: string;
-  /** Empty, or segments joined by `/` without a last `/`. */
-  readonly prefix: string;
-  /** The store's URL, without secrets. */
-  readonly location: string;
-  /** Without one, AWS's own for the region. */
-  readonly endpoint?: string;
-  /** Without one, the AWS chain's (AWS_REGION, profile). */
-  readonly region?: string;
-  /** Whether the bucket is named in the path rather than in the host name. */
-  readonly pathStyle: boolean;
-  /** Without any, those of the AWS chain (environment, profile, role). */
-  readonly credentials?: S3Credentials;
-  /** How long one operation may take in all. */
-  readonly timeoutMs?: number;
-}
-
-export interface S3Credentials {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  readonly sessionToken?: string;
-}
 
 /** A bucket, or what lies below a prefix of it. Every operation is one request; nothing is repeated. */
 export class S3Store implements Store {

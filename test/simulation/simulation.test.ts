@@ -6,7 +6,9 @@ import { simulate } from "./simulate.ts";
 
 const run = promisify(execFile);
 const program = fileURLToPath(new URL("run.ts", import.meta.url));
-const seeds = Number(process.env["POSTERN_SIMULATION_SEEDS"] ?? 2000);
+const enoughSeeds = 2000;
+/** Fewer, for a quick look while working, do not go through everything. */
+const seeds = Number(process.env["POSTERN_SIMULATION_SEEDS"] ?? enoughSeeds);
 
 async function runProgram(...parameters: string[]): Promise<string> {
   const flags = ["--disable-warning=ExperimentalWarning", program, ...parameters];
@@ -43,7 +45,7 @@ describe("the simulation", () => {
         Number(percent),
       );
       expect(covered).toHaveLength(7);
-      expect(Math.min(...covered)).toBeGreaterThanOrEqual(95);
+      expect(Math.min(...covered)).toBeGreaterThanOrEqual(seeds < enoughSeeds ? 0 : 95);
     },
   );
 });

@@ -4,7 +4,30 @@ import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { PosternError } from "../../base/errors.ts";
 import { limits } from "../../base/limits.ts";
 import { collect } from "./body.ts";
-import type { S3StoreOptions } from "../s3.ts";
+
+export interface S3StoreOptions {
+  readonly bucket: string;
+  /** Empty, or segments joined by `/` without a last `/`. */
+  readonly prefix: string;
+  /** The store's URL, without secrets. */
+  readonly location: string;
+  /** Without one, AWS's own for the region. */
+  readonly endpoint?: string;
+  /** Without one, the AWS chain's (AWS_REGION, profile). */
+  readonly region?: string;
+  /** Whether the bucket is named in the path rather than in the host name. */
+  readonly pathStyle: boolean;
+  /** Without any, those of the AWS chain (environment, profile, role). */
+  readonly credentials?: S3Credentials;
+  /** How long one operation may take in all. */
+  readonly timeoutMs?: number;
+}
+
+export interface S3Credentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+}
 
 export function makeClient({ endpoint, region, pathStyle, credentials }: S3StoreOptions): S3Client {
   const pool = { keepAlive: true, maxSockets: limits.storeConnections };
