@@ -25,6 +25,9 @@ const codeClasses = {
   STATE_UNSUPPORTED: "usage",
   STATE_ELSEWHERE: "usage",
   STATE_DAMAGED: "usage",
+  STATE_FULL: "usage",
+  STATE_READ_ONLY: "usage",
+  STATE_UNSAFE: "usage",
   KEY_FILE_INVALID: "usage",
 
   // The shared store could not be reached, or refused.

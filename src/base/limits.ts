@@ -7,6 +7,8 @@ const day = 24 * hour;
 export const limits = {
   /** Bounds the difference of any two clocks of a realm. */
   skewMs: 5 * minute,
+  /** A clock may be set back by so much, as time services do, without stopping admission. */
+  clockStepMs: 10 * second,
   defaultTtlMs: 24 * hour,
   maxTtlMs: 14 * day,
 
@@ -109,11 +111,15 @@ export const limits = {
   probeRounds: 3,
   followMinDelayMs: 100,
   followMaxDelayMs: 2 * second,
+  /** How long a listing is believed to show all cancels. */
+  listingMs: 2 * second,
   /** While runs of a pass go on, its inbox is looked at again this often. */
   pollDelayMs: second,
   /** Every so many fruitless looks at the predicted frame key, the frames are listed. */
   followLooksPerList: 5,
-  defaultMaxConcurrentRuns: 4,
+  defaultMaxConcurrentRuns: 8,
+  /** The same of one peer, so that none takes all room. */
+  defaultMaxPeerRuns: 2,
   /** The window in which a peer's requests are counted. */
   rateWindowMs: minute,
   /** How long a step waits for another process that holds the state. */

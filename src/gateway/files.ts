@@ -14,6 +14,9 @@ import { dirname } from "node:path";
 import { PosternError, type ErrorCode } from "../base/errors.ts";
 import { errnoOf, fileError } from "../state/file-errors.ts";
 
+/** The mode bits that let the group or anybody write. */
+export const othersMayWrite = 0o022;
+
 /** What a file holds, and what the file was when it was read. */
 export interface FileContent {
   readonly bytes: Uint8Array;
@@ -41,6 +44,19 @@ export function readRegularFile(path: string, code: ErrorCode, maxBytes: number)
   }
 }
 
+/**
+ * Reads a file of a home that says what is run and who is trusted: whoever may write it decides that. Throws
+ * like `readRegularFile`, and `HOME_UNSAFE` when others than its owner may write it.
+ */
+export function readGuardedFile(path: string, code: ErrorCode, maxBytes: number): FileContent {
+  const content = readRegularFile(path, code, maxBytes);
+  if ((Number(content.stat.mode) & othersMayWrite) === 0) return content;
+  throw new PosternError(
+    "HOME_UNSAFE",
+    `${path}: others than its owner may write it: see that it says what it should, then run chmod 600 ${path}`,
+  );
+}
+
 function opened(path: string, refuse: (what: string, cause?: unknown) => PosternError): number {
   try {
     return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -52,7 +68,7 @@ function opened(path: string, refuse: (what: string, cause?: unknown) => Postern
   }
 }
 
-/** Makes a file that was not there, durable but for its name. Throws `STORE_FULL` and the like. */
+/** Makes a file that was not there, durable but for its name. Throws `STATE_FULL` or `STATE_READ_ONLY`. */
 export function writeNewFile(path: string, text: string, mode = 0o600): void {
   try {
     const descriptor = openSync(path, "wx", mode);

@@ -9,7 +9,7 @@ import { errnoOf } from "../state/file-errors.ts";
 import { checkTrustDocument, readTrustDocument, type TrustDocument } from "../trust/document.ts";
 import { checkConfig, parseConfig, type Config } from "./config.ts";
 import { withEditLock } from "./edit-lock.ts";
-import { readRegularFile, replaceFile } from "./files.ts";
+import { othersMayWrite, readGuardedFile, readRegularFile, replaceFile } from "./files.ts";
 import { schemaFolder } from "./schemas.ts";
 
 /** Where everything of one gateway lies. */
@@ -33,7 +33,6 @@ export interface Home {
 
 const keyPrefix = "postern-secret-key1 ";
 const keyFileBytes = 256;
-const othersMayWrite = 0o022;
 const othersMayDoAnything = 0o077;
 
 export function homePaths(home: string): HomePaths {
@@ -76,9 +75,9 @@ export function requireHome({ home, config }: HomePaths): void {
   }
 }
 
-/** Throws `CONFIG_INVALID`. */
+/** Throws `CONFIG_INVALID`, or `HOME_UNSAFE` when others may write the file. */
 export function readConfig(paths: HomePaths): Config {
-  return parseConfig(readRegularFile(paths.config, "CONFIG_INVALID", limits.maxConfigBytes).bytes);
+  return parseConfig(readGuardedFile(paths.config, "CONFIG_INVALID", limits.maxConfigBytes).bytes);
 }
 
 /** Changes config.json; edits at the same time come one after the other. Throws like `readConfig`, `STATE_BUSY`. */
@@ -90,14 +89,14 @@ export function updateConfig(paths: HomePaths, edit: (config: Config) => Config)
   });
 }
 
-/** The document as it stands, for looking at and editing; decisions are made from `TrustFile`. Throws `TRUST_INVALID`. */
+/** The document as it stands, for looking at and editing; decisions are made from `TrustFile`. Throws like it. */
 export function readTrust(paths: HomePaths): TrustDocument {
   return readTrustDocument(
-    readRegularFile(paths.trust, "TRUST_INVALID", limits.maxConfigBytes).bytes,
+    readGuardedFile(paths.trust, "TRUST_INVALID", limits.maxConfigBytes).bytes,
   );
 }
 
-/** Changes trust.json by an edit that raises its version (see `trust/edit.ts`). Throws `TRUST_INVALID`, `STATE_BUSY`. */
+/** Changes trust.json by an edit that raises its version (see `trust/edit.ts`). Throws like `readTrust`, `STATE_BUSY`. */
 export function updateTrust(
   paths: HomePaths,
   edit: (document: TrustDocument) => TrustDocument,

@@ -3,7 +3,7 @@ import { limits } from "../base/limits.ts";
 import { follow } from "../mailbox/follow.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
 import { sweepFrames } from "../mailbox/sweep.ts";
-import { Responder, type Responded, type ResponderOptions } from "./responder.ts";
+import { isOfOneRun, Responder, type Responded, type ResponderOptions } from "./responder.ts";
 
 export interface PollOptions extends ResponderOptions {
   /** Admits at most so many runs. */
@@ -12,6 +12,8 @@ export interface PollOptions extends ResponderOptions {
   readonly maxTimeMs?: number;
   /** Admits nothing more, and ends what runs `interrupted`. */
   readonly signal?: AbortSignal;
+  /** Called once nothing more is admitted, while what runs goes on to its end. */
+  readonly onAdmissionOver?: () => void;
 }
 
 export interface PollReport extends Responded {
@@ -47,7 +49,7 @@ export async function poll(box: Mailbox, options: PollOptions): Promise<PollRepo
 }
 
 async function respond(box: Mailbox, responder: Responder, options: PollOptions): Promise<void> {
-  const { maxRuns = Infinity, maxTimeMs = Infinity, signal } = options;
+  const { maxRuns = Infinity, maxTimeMs = Infinity, signal, onAdmissionOver } = options;
   const untilMs = box.clock.now() + maxTimeMs;
   const mayStart = (): boolean => {
     const { admitted, takenOver } = responder.counts;
@@ -58,15 +60,34 @@ async function respond(box: Mailbox, responder: Responder, options: PollOptions)
   try {
     await responder.recover(mayStart);
     await responder.scan(mayStart);
-    while (responder.active > 0) {
-      await responder.settledWithin(limits.pollDelayMs);
-      // While something runs on, cancels are listened for, and new work is taken as well.
-      if (responder.active > 0) await responder.scan(mayStart);
-    }
+    await goOn(box, responder, mayStart);
   } finally {
+    // What runs comes to its end, whatever went wrong; meanwhile another pass may take new work.
+    onAdmissionOver?.();
     await responder.settled();
     signal?.removeEventListener("abort", stop);
   }
+}
+
+/**
+ * While runs go on and more may start, new work is taken as it comes. A look that fails for the moment is
+ * repeated; rejects with what the last one failed with.
+ */
+async function goOn(box: Mailbox, responder: Responder, mayStart: () => boolean): Promise<void> {
+  let failure: PosternError | undefined;
+  while (responder.active > 0 && mayStart()) {
+    await responder.oneDoneWithin(limits.pollDelayMs);
+    if (responder.active === 0) break;
+    try {
+      await responder.scan(mayStart);
+      failure = undefined;
+    } catch (thrown) {
+      failure = asPosternError(thrown);
+      box.log.warn({ code: failure.code }, "the inbox cannot be looked at now");
+      await responder.listen();
+    }
+  }
+  if (failure !== undefined) throw failure;
 }
 
 /** One look for answers to everything that was asked from here and is not closed. */
@@ -84,9 +105,10 @@ async function closeAsked(box: Mailbox, problems: PosternError[]): Promise<numbe
       if (step.value.status === "closed") closed += 1;
     } catch (thrown) {
       const error = asPosternError(thrown);
-      if (error.class === "store" || error.code.startsWith("TRUST_")) throw error;
       box.log.warn({ runId, code: error.code }, "the answers to a run cannot be read");
       problems.push(error);
+      // The store will say the same of the next run, and of the inbox.
+      if (!isOfOneRun(error)) break;
     }
   }
   return closed;

@@ -14,6 +14,7 @@ import { isOwnTrustCode } from "../mailbox/grants.ts";
 import { scanInbox } from "../mailbox/inbox.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
 import { takeOver, type OnCrash } from "../mailbox/take-over.ts";
+import { wholeStoreCodes } from "../store/store.ts";
 import { parseEnvelope } from "../protocol/envelope.ts";
 import type { Receipt, RunRef } from "../protocol/receipt.ts";
 import { decodeRequest } from "../protocol/request.ts";
@@ -56,6 +57,11 @@ export class Responder {
     waiting: 0,
   };
   readonly #problems: PosternError[] = [];
+  #stopping = false;
+  /** Open runs that other live workers hold: they count against the bound of this gateway. */
+  #elsewhere = 0;
+  /** Aborted, and replaced, whenever a run is done here. */
+  #wake = new AbortController();
 
   constructor(box: Mailbox, options: ResponderOptions) {
     this.#box = box;
@@ -89,9 +95,11 @@ export class Responder {
       limit: limits.recoverPerPass,
     })) {
       if (this.#isActive(receipt)) continue;
-      await this.#freeSlot();
+      await this.#freeSlot(0);
       if (!mayStart()) return;
-      await this.#apart(receipt.runId, () => this.#takeOver(receipt));
+      await this.#apart(receipt.runId, async () => {
+        if (!(await this.#takeOver(receipt))) this.#elsewhere += 1;
+      });
     }
   }
 
@@ -106,8 +114,7 @@ export class Responder {
       for (const waiting of page.waiting) {
         const { from } = waiting.name;
         if (full.has(from) || this.#isAtWork(waiting)) continue;
-        await this.#freeSlot();
-        if (!mayStart()) return;
+        if (!(await this.#freeSlot(this.#elsewhere)) || !mayStart()) return;
         await this.#apart(waiting.name.runId, () => this.#admit(waiting, full));
       }
     }
@@ -115,25 +122,33 @@ export class Responder {
 
   /** Resolves when no run is active. Until then cancels are heard, as far as the store lets them through. */
   async settled(): Promise<void> {
-    for (;;) {
-      await this.settledWithin(limits.pollDelayMs);
-      if (this.#runs.size === 0) return;
-      await this.#listen().catch((thrown: unknown) => {
-        const { code } = asPosternError(thrown);
-        this.#box.log.warn({ code }, "cancels cannot be heard now");
-      });
+    while (this.#runs.size > 0) {
+      await this.oneDoneWithin(limits.pollDelayMs);
+      await this.listen();
     }
   }
 
-  /** Resolves when no run is active, or after `ms`. */
-  async settledWithin(ms: number): Promise<void> {
-    const settled = new AbortController();
-    await Promise.race([this.#box.clock.sleep(ms, settled.signal), this.#allDone()]);
-    settled.abort();
+  /** Hears cancels of the runs at work here, and looks at their grants, as far as store and trust allow. */
+  async listen(): Promise<void> {
+    for (const run of this.#runs.values()) {
+      try {
+        run.checkTrust();
+        if (await readCancel(this.#box, run.receipt)) run.stop("cancelled");
+      } catch (thrown) {
+        const { code } = asPosternError(thrown);
+        this.#box.log.warn({ run: run.receipt.runId, code }, "cancels cannot be heard now");
+      }
+    }
+  }
+
+  /** Resolves when a run is done here, or after `ms`. */
+  oneDoneWithin(ms: number): Promise<void> {
+    return this.#box.clock.sleep(ms, this.#wake.signal);
   }
 
   /** Tells every active run to stop; it ends `interrupted`. */
   stop(): void {
+    this.#stopping = true;
     for (const run of this.#runs.values()) run.stop("stopping");
   }
 
@@ -164,17 +179,22 @@ export class Responder {
     }
   }
 
-  async #takeOver(receipt: Receipt): Promise<void> {
+  /** False when the run is left to a worker that lives. */
+  async #takeOver(receipt: Receipt): Promise<boolean> {
     const taken = await takeOver(this.#box, receipt, {
       isOurs: (other) => this.#isActive(other),
       onCrash: ({ agent }) => this.#options.agents.get(agent)?.onCrash ?? "report",
     });
-    if (taken.status === "left") return;
+    if (taken.status === "left") return false;
     this.#counts.takenOver += 1;
-    if (taken.status === "ended") return publishEnding(this.#box, taken.receipt);
+    if (taken.status === "ended") {
+      await publishEnding(this.#box, taken.receipt);
+      return true;
+    }
     // The bytes were verified when the receipt was made; `commitStart` asks the trust document again.
     const { untrustedPayload } = parseEnvelope("request", taken.receipt.request);
     this.#start(taken.receipt, decodeRequest(untrustedPayload));
+    return true;
   }
 
   #start(receipt: Receipt, request: ReturnType<typeof decodeRequest>): void {
@@ -187,7 +207,13 @@ export class Responder {
     });
     const key = runKey(receipt);
     this.#runs.set(key, run);
-    const forget = (): void => void this.#runs.delete(key);
+    // Admitted while it was told to stop: whoever comes next starts it.
+    if (this.#stopping) run.stop("stopping");
+    const forget = (): void => {
+      this.#runs.delete(key);
+      this.#wake.abort();
+      this.#wake = new AbortController();
+    };
     run.done.then(forget, (thrown: unknown) => {
       forget();
       const error = asPosternError(thrown);
@@ -224,25 +250,17 @@ export class Responder {
     );
   }
 
-  /** What may stop a run at work is heard also while there is no room for another. */
-  async #freeSlot(): Promise<void> {
-    const isFull = (): boolean => this.#runs.size >= this.#options.maxConcurrentRuns;
-    while (isFull()) {
-      const freed = new AbortController();
-      await Promise.race([
-        this.#box.clock.sleep(limits.pollDelayMs, freed.signal),
-        this.#oneDone(),
-      ]);
-      freed.abort();
-      if (isFull()) await this.#listen();
+  /**
+   * Waits for room beside `others` until no run of our own is left to wait for; says whether there is room.
+   * What may stop a run at work is heard meanwhile.
+   */
+  async #freeSlot(others: number): Promise<boolean> {
+    const hasRoom = (): boolean => this.#runs.size + others < this.#options.maxConcurrentRuns;
+    while (this.#runs.size > 0 && !hasRoom()) {
+      await this.oneDoneWithin(limits.pollDelayMs);
+      if (!hasRoom()) await this.listen();
     }
-  }
-
-  async #listen(): Promise<void> {
-    for (const run of this.#runs.values()) {
-      run.checkTrust();
-      if (await readCancel(this.#box, run.receipt)) run.stop("cancelled");
-    }
+    return hasRoom();
   }
 
   /** What is wrong with a single run or request does not stand in the way of the others. */
@@ -251,20 +269,17 @@ export class Responder {
       await work();
     } catch (thrown) {
       const error = asPosternError(thrown);
-      if (error.class !== "trust" || isOwnTrustCode(error.code)) throw error;
+      if (!isOfOneRun(error)) throw error;
       this.#problems.push(error);
       this.#box.log.error({ run, code: error.code, err: error }, "a run cannot be dealt with now");
     }
   }
+}
 
-  async #allDone(): Promise<void> {
-    while (this.#runs.size > 0) await this.#oneDone();
-  }
-
-  async #oneDone(): Promise<void> {
-    const runs = [...this.#runs.values()].map((run) => run.done.catch(() => undefined));
-    if (runs.length > 0) await Promise.race(runs);
-  }
+/** Whether a failure tells of one run or one object, and not of the store, the state or this gateway. */
+export function isOfOneRun({ code, class: kind }: PosternError): boolean {
+  if (kind === "store") return !wholeStoreCodes.has(code);
+  return kind === "trust" && !isOwnTrustCode(code);
 }
 
 function runKey({ from, runId, requestDigest }: RunRef): string {

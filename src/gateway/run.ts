@@ -4,7 +4,7 @@ import type { Handler } from "../handlers/handler.ts";
 import type { HandlerEvent, TerminalPayload } from "../protocol/frame.ts";
 import type { Receipt } from "../protocol/receipt.ts";
 import type { RequestPayload } from "../protocol/request.ts";
-import { heldReceipt, leaseOf, type Lease } from "../mailbox/admission.ts";
+import { heldReceipt, leaseOf, nextAttempt, type Lease } from "../mailbox/admission.ts";
 import { standingDenialOf, type MaxRunOf } from "../mailbox/grants.ts";
 import { commitEnd, commitOutcome, endedReceipt, publishEnding } from "../mailbox/end.ts";
 import { FrameWriter, frameSizeOf } from "../mailbox/frame-writer.ts";
@@ -54,6 +54,9 @@ export class Run {
   }
 
   async #work(): Promise<void> {
+    // Whoever made the run may tell it to stop before anything of it begins.
+    await Promise.resolve();
+    if (this.#reason === "stopping") return;
     const started = await commitStart(this.#box, this.#lease, {
       cancelled: () => this.#reason === "cancelled",
       denial: () => this.#denial(),
@@ -126,14 +129,15 @@ export class Run {
   #outcomeOfFailure(error: PosternError): TerminalPayload {
     const { runId } = this.receipt;
     // What failed may be our own doing: then it is no answer of the handler's.
-    if (error.code === "FRAME_CHAIN_BROKEN" || error.class === "store") {
+    if (error.code === "FRAME_CHAIN_BROKEN" || isOwnTrouble(error)) {
       this.#box.log.warn(
         { runId, code: error.code },
         "frames cannot be written: the run is interrupted",
       );
       return failure("interrupted", "INTERRUPTED", "its frames could not be written");
     }
-    if (error.code === "INTERNAL") {
+    // Codes other than a handler's own would say something of the gateway that is not so.
+    if (!error.code.startsWith("HANDLER_")) {
       this.#box.log.warn({ runId, err: error }, "a handler failed unexpectedly");
       return failure("failed", "HANDLER_FAILED", "the handler failed");
     }
@@ -166,12 +170,17 @@ export class Run {
       const receipt = heldReceipt(this.#lease, view);
       if (receipt === undefined) return { answer: undefined };
       requireOwner(view);
-      const attempt = receipt.attempt + 1;
+      const attempt = nextAttempt(receipt);
       const terminal = signBareTerminal(this.#box, receipt, attempt, outcome);
       const ended = endedReceipt({ ...receipt, attempt }, view.nowMs, terminal);
       return { answer: ended, write: ended };
     });
   }
+}
+
+/** What the store or the state failed at is the gateway's trouble, not the handler's. */
+function isOwnTrouble({ code, class: kind }: PosternError): boolean {
+  return kind === "store" || code.startsWith("STATE_");
 }
 
 function outcomeOfStop(reason: StopReason): TerminalPayload {

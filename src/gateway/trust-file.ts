@@ -6,7 +6,7 @@ import type { GatewayName, Realm } from "../base/names.ts";
 import type { TrustSource } from "../mailbox/mailbox.ts";
 import { readTrustDocument } from "../trust/document.ts";
 import { makeTrust, type Trust } from "../trust/trust.ts";
-import { readRegularFile } from "./files.ts";
+import { readGuardedFile } from "./files.ts";
 
 export interface TrustFileOptions {
   readonly path: string;
@@ -38,7 +38,7 @@ export class TrustFile implements TrustSource {
     this.#options = options;
   }
 
-  /** Synchronous, and one look at the file's times while nothing changes. Throws `TRUST_INVALID`. */
+  /** Synchronous, and one look at the file's times while nothing changes. Throws `TRUST_INVALID`, `HOME_UNSAFE`. */
   current(): Trust {
     const known = this.#read;
     this.#read = undefined;
@@ -61,7 +61,7 @@ export class TrustFile implements TrustSource {
 
   #readAnew(): ReadTrust {
     const { path, gateway, realm, clock } = this.#options;
-    const { bytes, stat } = readRegularFile(path, "TRUST_INVALID", limits.maxConfigBytes);
+    const { bytes, stat } = readGuardedFile(path, "TRUST_INVALID", limits.maxConfigBytes);
     const document = readTrustDocument(bytes);
     if (document.gateway !== gateway || document.realm !== realm) {
       throw new PosternError(

@@ -57,12 +57,14 @@ export class TextReader implements OutputReader {
 
 /**
  * Output in lines, each a JSON object `{"event", "payload"}` of the handler's own vocabulary; blank lines are
- * skipped. The last may be `{"result": value}`; without it the concatenated texts are the result, if there
- * are any.
+ * skipped. The last may be `{"result": value}`; without it the texts together are the result, if there are
+ * any and they fit into one frame. Longer ones were sent all the same, and the run has no result.
  */
 export class JsonLinesReader implements OutputReader {
   readonly #maxTextBytes: number;
-  readonly #texts: string[] = [];
+  /** The texts so far, or undefined once they are too long to be a result. */
+  #texts: string[] | undefined = [];
+  #textBytes = 0;
   #unfinished: Uint8Array[] = [];
   #line = 0;
   #result: { readonly value: JsonValue } | undefined;
@@ -87,7 +89,8 @@ export class JsonLinesReader implements OutputReader {
 
   result(): HandlerResult {
     if (this.#result !== undefined) return { result: this.#result.value };
-    return this.#texts.length > 0 ? { result: this.#texts.join("") } : {};
+    if (this.#texts === undefined || this.#texts.length === 0) return {};
+    return { result: this.#texts.join("") };
   }
 
   #endLine(): Iterable<HandlerEvent> {
@@ -110,8 +113,14 @@ export class JsonLinesReader implements OutputReader {
     if (this.#result !== undefined) return [];
     const event = parseHandlerEvent(value);
     if (event.event !== "textDelta") return [event];
-    this.#texts.push(event.payload.text);
+    this.#keep(event.payload.text);
     return textDeltas(event.payload.text, this.#maxTextBytes);
+  }
+
+  #keep(text: string): void {
+    this.#textBytes += Buffer.byteLength(text);
+    if (this.#textBytes > this.#maxTextBytes) this.#texts = undefined;
+    this.#texts?.push(text);
   }
 
   /** Says which line, and what is wrong about it; not what it holds, because this travels to the caller. */

@@ -122,6 +122,15 @@ export function bornEnded(
   };
 }
 
+/**
+ * The attempt after the receipt's. Throws `FRAME_CHAIN_BROKEN` when there is none: its keys are all taken, and
+ * the run cannot be ended any more.
+ */
+export function nextAttempt(receipt: Receipt): number {
+  if (receipt.attempt < limits.maxAttempt) return receipt.attempt + 1;
+  throw new PosternError("FRAME_CHAIN_BROKEN", `all attempts of run ${receipt.runId} are taken`);
+}
+
 /** What a worker holds on one run: every commit about the run asks whether it still does. */
 export interface Lease {
   readonly run: Pick<Receipt, "from" | "runId" | "requestDigest">;

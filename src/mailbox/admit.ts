@@ -28,6 +28,8 @@ export interface Waiting {
   readonly size: number;
   /** Cancels listed beside it. */
   readonly cancels: readonly CancelName[];
+  /** When it was listed. */
+  readonly listedMs: number;
 }
 
 export type AdmitResult =
@@ -76,7 +78,8 @@ export async function admit(
     if (error.class !== "trust" || isOwnTrustCode(error.code)) throw error;
     return refuse(box, key, name, bytes, bytes.length, error);
   }
-  const cancelled = isListed(waiting.cancels, run) && (await readCancel(box, run));
+  const asked = isListed(waiting.cancels, run) || isOld(box, waiting);
+  const cancelled = asked && (await readCancel(box, run));
   const candidate = candidateOf(box, run, bytes, verified, cancelled, maxRunOf);
   return settle(box, key, candidate, verified.request);
 }
@@ -254,6 +257,11 @@ async function refuse(
 ): Promise<AdmitResult> {
   await quarantineObject(box, key, { from: name.from, bytes, size, error });
   return { status: "quarantined", code: error.code };
+}
+
+/** A listing tells of cancels only while it is fresh: a request may have waited long for its turn. */
+function isOld(box: Mailbox, { listedMs }: Waiting): boolean {
+  return box.clock.now() - listedMs > limits.listingMs;
 }
 
 function isListed(cancels: readonly CancelName[], { runId, requestDigest }: RunRef): boolean {

@@ -1,10 +1,9 @@
 import { PosternError } from "../base/errors.ts";
-import { limits } from "../base/limits.ts";
 import { parseEnvelope } from "../protocol/envelope.ts";
 import type { TerminalPayload } from "../protocol/frame.ts";
 import { objectKey } from "../protocol/object-key.ts";
 import type { Receipt, RunRef, SignedTerminal } from "../protocol/receipt.ts";
-import { heldReceipt, receiptGone, type Lease } from "./admission.ts";
+import { heldReceipt, nextAttempt, receiptGone, type Lease } from "./admission.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { ensureOwner, requireOwner } from "./owner.ts";
 import { putExactly } from "./put-exactly.ts";
@@ -95,9 +94,7 @@ function reissue(box: Mailbox, run: RunRef, attempt: number): Promise<Receipt> {
     const terminal = receipt.ended.terminal;
     if (terminal === null || terminal.attempt > attempt) return { answer: receipt };
     requireOwner(view);
-    const next = terminal.attempt + 1;
-    if (next > limits.maxAttempt)
-      throw new PosternError("FRAME_CHAIN_BROKEN", `all attempts of run ${run.runId} are taken`);
+    const next = nextAttempt(receipt);
     const again = signBareTerminal(box, run, next, terminal.payload);
     const write = {
       ...receipt,

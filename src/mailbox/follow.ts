@@ -6,7 +6,7 @@ import { objectKey, parseObjectKey } from "../protocol/object-key.ts";
 import type { OutboxRecord, Transcript } from "../state/state.ts";
 import { FrameReader, framesOfTranscript, type PlacedFrame } from "./frame-reader.ts";
 import type { Mailbox } from "./mailbox.ts";
-import { sendIfDue } from "./send.ts";
+import { repeatCancel, sendIfDue } from "./send.ts";
 
 /** How following came to its end. */
 export type Followed =
@@ -40,8 +40,8 @@ export async function* follow(
     const record = await recordOf(box, runId);
     if (record.state === "closed") return yield* replay(box, record, last);
 
-    const silent = isSilentTooLong(record, box.clock.now());
-    const frames = await look(reader, silent || isTurnToList(box, misses, options));
+    const silent = isSilentTooLong(record, last, box.clock.now());
+    const frames = await look(reader, silent || isTurnToList(box, misses, options), silent);
     misses = frames.length > 0 ? 0 : misses + 1;
     const final = frames.at(-1);
     if (final?.event === "terminal") {
@@ -61,6 +61,7 @@ export async function* follow(
       continue;
     }
 
+    if (misses === 1) await repeatCancel(box, record);
     await sendIfDue(box, record);
     if (silent) {
       await box.state.noteOutbox(runId, { state: "unknown" });
@@ -79,9 +80,16 @@ async function recordOf(box: Mailbox, runId: RunId): Promise<OutboxRecord> {
   return record;
 }
 
-/** The predicted key; when nothing is there and it is time to list, the attempts above. */
-async function look(reader: FrameReader, lists: boolean): Promise<readonly PlacedFrame[]> {
-  const frames = await nextOrAbove(reader);
+/**
+ * The predicted key; when nothing is there and it is time to list, the attempts above. A broken chain is nothing
+ * more than silence once there is no time left to wait.
+ */
+async function look(
+  reader: FrameReader,
+  lists: boolean,
+  silent: boolean,
+): Promise<readonly PlacedFrame[]> {
+  const frames = await nextOrAbove(reader, silent);
   return frames.length > 0 || !lists ? frames : reader.nextAttempt();
 }
 
@@ -92,20 +100,30 @@ function isTurnToList(box: Mailbox, misses: number, options: FollowOptions): boo
 }
 
 /** Where the chain of an attempt is broken, only a higher attempt can answer. */
-async function nextOrAbove(reader: FrameReader): Promise<readonly PlacedFrame[]> {
+async function nextOrAbove(reader: FrameReader, silent: boolean): Promise<readonly PlacedFrame[]> {
   try {
     return await reader.next();
   } catch (thrown) {
     if (asPosternError(thrown).code !== "FRAME_CHAIN_BROKEN") throw thrown;
     const above = await reader.nextAttempt();
-    if (above.length === 0) throw thrown;
+    if (above.length === 0 && !silent) throw thrown;
     return above;
   }
 }
 
-function isSilentTooLong(record: OutboxRecord, nowMs: number): boolean {
-  const until = Math.max(record.deadline ?? record.exp, record.answered ? record.exp : 0);
-  return nowMs > until * 1000 + limits.unknownGraceMs;
+/**
+ * Whether neither an answer nor time to wait for one is left. A run that has begun to answer may think in
+ * silence for as long as a run may take by default.
+ */
+function isSilentTooLong(
+  record: OutboxRecord,
+  last: PlacedFrame | undefined,
+  nowMs: number,
+): boolean {
+  const wanted = (record.deadline ?? record.exp) * 1000;
+  const thinks = last === undefined ? 0 : last.at + limits.defaultMaxRunMs + limits.maxRunGraceMs;
+  const until = record.deadline === null ? Math.max(wanted, thinks) : wanted;
+  return nowMs > until + limits.unknownGraceMs;
 }
 
 /** Grows from the shortest to the longest delay, with up to a quarter of jitter. */

@@ -1,6 +1,6 @@
 import { limits } from "../base/limits.ts";
 import { PosternError } from "../base/errors.ts";
-import type { GatewayName } from "../base/names.ts";
+import { isGatewayName, type GatewayName } from "../base/names.ts";
 import { inboxPrefix, parseObjectKey, type RequestName } from "../protocol/object-key.ts";
 import type { ListEntry } from "../store/store.ts";
 import type { Waiting } from "./admit.ts";
@@ -20,11 +20,13 @@ export interface InboxPage {
  * without floods costs one request. Names that no rule makes are reported once and left in place.
  */
 export async function* scanInbox(box: Mailbox): AsyncGenerator<InboxPage> {
+  let listedMs = box.clock.now();
   let round = await listEverybody(box);
-  yield await sortPage(box, round.entries);
+  yield await sortPage(box, round.entries, listedMs);
   for (let rounds = 1; rounds < limits.inboxPagesPerPeer && round.more.length > 0; rounds += 1) {
+    listedMs = box.clock.now();
     round = await listMore(box, round.more);
-    yield await sortPage(box, round.entries);
+    yield await sortPage(box, round.entries, listedMs);
   }
 }
 
@@ -53,7 +55,8 @@ async function listEverybody(box: Mailbox): Promise<Round> {
     const last = page.entries.at(-1)?.key;
     if (!page.more || last === undefined) break;
     const sender = last.slice(prefix.length).split("/")[0] ?? "";
-    more.push({ sender, startAfter: last });
+    // What lies under no gateway's name was reported with its first page.
+    if (isGatewayName(sender)) more.push({ sender, startAfter: last });
     // "0" is the character after "/": the first name that cannot be this sender's any more.
     startAfter = `${prefix}${sender}0`;
   }
@@ -73,7 +76,11 @@ async function listMore(box: Mailbox, cursors: readonly Cursor[]): Promise<Round
   return { entries, more };
 }
 
-async function sortPage(box: Mailbox, entries: readonly ListEntry[]): Promise<InboxPage> {
+async function sortPage(
+  box: Mailbox,
+  entries: readonly ListEntry[],
+  listedMs: number,
+): Promise<InboxPage> {
   const requests: { readonly name: RequestName; readonly size: number }[] = [];
   const cancels: ListedCancel[] = [];
   for (const { key, size, modifiedMs } of entries) {
@@ -82,14 +89,20 @@ async function sortPage(box: Mailbox, entries: readonly ListEntry[]): Promise<In
     else if (name?.kind === "cancel" && name.to === box.self) cancels.push({ name, modifiedMs });
     else await reportUnknownName(box, key, size);
   }
-  const waiting = requests.map(({ name, size }) => ({
-    name,
-    size,
-    cancels: cancels
-      .map((cancel) => cancel.name)
-      .filter((cancel) => cancel.from === name.from && cancel.runId === name.runId),
-  }));
-  return { waiting: inTurn(waiting), cancels };
+  const ofRun = Map.groupBy(
+    cancels.map((cancel) => cancel.name),
+    ({ from, runId }) => `${from}/${runId}`,
+  );
+  const waiting = requests.map(({ name, size }) => {
+    const beside = ofRun.get(`${name.from}/${name.runId}`) ?? [];
+    return { name, size, listedMs, cancels: beside };
+  });
+  // Strangers cost nothing to invent: whatever lies under their names comes after all peers.
+  const trust = box.trust.current();
+  const { peers = [], strangers = [] } = Object.groupBy(waiting, ({ name }) =>
+    trust.grantsOf(name.from) === undefined ? "strangers" : "peers",
+  );
+  return { waiting: [...inTurn(peers), ...inTurn(strangers)], cancels };
 }
 
 /** One of each sender, then the second of each, and so on. */

@@ -197,10 +197,10 @@ export function requireOwner(view: RunView): void {
       "another state serves this gateway: see `postern state recover`",
     );
   }
-  if (view.nowMs < view.highestClockMs) {
+  if (view.nowMs < view.highestClockMs - limits.clockStepMs) {
     throw new PosternError(
       "CLOCK_BEHIND",
-      "the clock is behind what this state has seen: correct it, or wait",
+      "the clock is behind what this state has seen: correct it, or wait; if it ran ahead, run `postern state recover`",
     );
   }
   const { lookMs, claimedMs } = view.owner;

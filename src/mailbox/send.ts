@@ -101,7 +101,7 @@ function sign(
 }
 
 /**
- * Puts the request, and the cancel if there is one, when that is due: at once the first time, now and then
+ * Puts the request when that is due: at once the first time, now and then
  * while no answer has come, rarely afterwards, never past its expiry. Always the same bytes. Rejects as
  * store and state do; it is due again then.
  */
@@ -112,7 +112,13 @@ export async function sendIfDue(box: Mailbox, record: OutboxRecord): Promise<voi
   // Only the first put of a request is read back: afterwards `exists` means that it still waits.
   const displaced = await put(box, record);
   await box.state.noteOutbox(record.runId, { sentMs: nowMs, displaced });
-  if (record.cancel !== null) await box.store.put(record.cancel.key, record.cancel.envelope);
+}
+
+/** Puts a cancel that was committed once more: its run may go on long after the request has expired. */
+export async function repeatCancel(box: Mailbox, record: OutboxRecord): Promise<void> {
+  if (record.cancel === null || record.state === "closed") return;
+  if ((await box.state.owner()).elsewhere) return;
+  await box.store.put(record.cancel.key, record.cancel.envelope);
 }
 
 function isDue(record: OutboxRecord, nowMs: number): boolean {

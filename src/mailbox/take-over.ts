@@ -2,7 +2,7 @@ import { limits } from "../base/limits.ts";
 import type { TerminalPayload } from "../protocol/frame.ts";
 import type { Receipt } from "../protocol/receipt.ts";
 import type { RunView } from "../state/state.ts";
-import { isPastDeadline } from "./admission.ts";
+import { isPastDeadline, nextAttempt } from "./admission.ts";
 import { readCancel } from "./cancel.ts";
 import { endedReceipt } from "./end.ts";
 import { newNonce, type Mailbox } from "./mailbox.ts";
@@ -44,7 +44,7 @@ export async function takeOver(
     const receipt = view.receipts.find((other) => other.requestDigest === seen.requestDigest);
     if (receipt === undefined || !isUnchanged(receipt, seen)) return { answer: { status: "left" } };
     requireOwner(view);
-    const attempt = receipt.attempt + 1;
+    const attempt = nextAttempt(receipt);
     const outcome = outcomeOfTaken(receipt, view, cancelled, why, options);
     if (outcome !== undefined) {
       const terminal = signBareTerminal(box, receipt, attempt, outcome);

@@ -37,7 +37,7 @@ const held = new Set<DatabaseSync>();
  * Nothing in the process may open the file by other means: closing any descriptor of a file drops the locks
  * that the process holds on it (POSIX fcntl). That is also why a worker never probes itself.
  *
- * Throws `STORE_READ_ONLY`, `STORE_FULL` or `INTERNAL` when its file cannot be made.
+ * Throws `STATE_READ_ONLY`, `STATE_FULL` or `INTERNAL` when its file cannot be made.
  */
 export function openWorker(options: { readonly folder: string; readonly random: Random }): Worker {
   const { folder, random } = options;

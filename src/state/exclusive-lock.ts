@@ -10,7 +10,8 @@ const held = new Set<DatabaseSync>();
 /**
  * Holds a lock until it is disposed of, or the process ends in whatever way: it is an exclusive transaction
  * on a small SQLite file, which the operating system drops by itself. Undefined when another process holds
- * it for longer than `waitMs`. Throws as files do; the folder must be there.
+ * it for longer than `waitMs`. Throws `STATE_READ_ONLY`, `STATE_FULL` or `INTERNAL` when its file cannot be made;
+ * the folder must be there.
  */
 export function holdExclusive(file: string, waitMs: number): Disposable | undefined {
   makeFile(file);

@@ -137,7 +137,9 @@ function claimedAt(meta: Meta, look: OwnerLook): number | null {
  * nonce that is not committed from here on is somebody else's.
  */
 export function recoveredMeta(meta: Meta, nowMs: number): Meta {
-  return { ...meta, bornMs: nowMs, lookMs: null, claimedMs: null, elsewhere: false };
+  // The clock starts anew as well: one that once ran ahead must not stop admission for ever.
+  const clock = { bornMs: nowMs, highestClockMs: nowMs };
+  return { ...meta, ...clock, lookMs: null, claimedMs: null, elsewhere: false };
 }
 
 /** Texts are made well-formed: a key may be any name that a bucket made up, and a database keeps UTF-8. */

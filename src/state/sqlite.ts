@@ -16,7 +16,7 @@ export interface SqliteStateOptions {
   readonly clock: Clock;
   /** What names this machine: the content of `/etc/machine-id`, say. */
   readonly machine: string;
-  /** The file never grows beyond so many pages of 4 KiB: then steps reject with `STORE_FULL`. */
+  /** The file never grows beyond so many pages of 4 KiB: then steps reject with `STATE_FULL`. */
   readonly maxPages?: number;
 }
 
@@ -29,7 +29,7 @@ export interface RecoveredState {
 
 /**
  * Makes a state, whole or not at all; only `init` does. Rejects with `HOME_EXISTS` when the file is there,
- * `HOME_MISSING` when its folder is not, `STORE_UNSAFE` when its file system is none for a state, or as
+ * `HOME_MISSING` when its folder is not, `STATE_UNSAFE` when its file system is none for a state, or as
  * steps do.
  */
 export async function createSqliteState(options: SqliteStateOptions): Promise<State> {

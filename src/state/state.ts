@@ -7,8 +7,8 @@ import type { Receipt, RunRef } from "../protocol/receipt.ts";
  * is durable when its promise resolves; a step that rejects has changed nothing. It never speaks of SQL, so
  * that a server database can be a driver as well.
  *
- * Steps reject with `STATE_BUSY` (another process held it too long: try again), `STORE_FULL` (no room),
- * `STORE_READ_ONLY`, `STATE_DAMAGED`, or with what a passed function throws (then nothing is committed).
+ * Steps reject with `STATE_BUSY` (another process held it too long: try again), `STATE_FULL` (no room),
+ * `STATE_READ_ONLY`, `STATE_DAMAGED`, or with what a passed function throws (then nothing is committed).
  *
  * Functions that are passed in are synchronous and pure: they decide from the view, inside the transaction,
  * and take no step themselves. What is passed in and what comes out are copies: nobody else holds them.

@@ -148,7 +148,9 @@ export class S3Store implements Store {
       token = answer.IsTruncated === true ? answer.NextContinuationToken : undefined;
       // S3 may cut a page short before its first key; only an entry tells our caller where to go on.
       if (entries.length > 0 || token === undefined) {
-        return { entries: entries.slice(0, query.limit), more: answer.IsTruncated === true };
+        // What goes beyond max-keys is left for the next page, and there is one.
+        const more = answer.IsTruncated === true || entries.length > query.limit;
+        return { entries: entries.slice(0, query.limit), more };
       }
     }
   }

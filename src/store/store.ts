@@ -78,6 +78,15 @@ export interface ListEntry {
   readonly modifiedMs: number;
 }
 
+/** Codes of a store that fails as a whole; any other failure may be that of one object or one permission. */
+export const wholeStoreCodes: ReadonlySet<ErrorCode> = new Set([
+  "STORE_UNREACHABLE",
+  "STORE_BUSY",
+  "STORE_MISSING",
+  "STORE_CHANGED",
+  "STORE_CLOCK_SKEW",
+]);
+
 /** Codes after which the same call may succeed a moment later. */
 export const retryableStoreCodes: ReadonlySet<ErrorCode> = new Set([
   "STORE_UNREACHABLE",

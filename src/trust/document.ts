@@ -50,7 +50,7 @@ const grantsSchema = z
     ).exactOptional(),
     maxConcurrentRuns: count(
       Number.MAX_SAFE_INTEGER,
-      `Runs at the same time. Absent: ${limits.defaultMaxConcurrentRuns}.`,
+      `Runs at the same time. Absent: ${limits.defaultMaxPeerRuns}.`,
     ).exactOptional(),
     maxRequestsPerMinute: count(
       Number.MAX_SAFE_INTEGER,

@@ -181,7 +181,7 @@ function grantsFrom(grants: GrantsDocument): PeerGrants {
     tools: [],
     tenants: [],
     maxRequestBytes: limits.maxEnvelopeBytes,
-    maxConcurrentRuns: limits.defaultMaxConcurrentRuns,
+    maxConcurrentRuns: limits.defaultMaxPeerRuns,
     maxRequestsPerMinute: limits.defaultMaxRequestsPerMinute,
     ...grants,
   };

@@ -145,6 +145,29 @@ describe("asking", () => {
     expect(table.trimEnd().split("\n")).toHaveLength(2);
   });
 
+  test("runs list --received --limit shows the latest, in order, whether running or ended", async () => {
+    const ended = await pair.send("ended first");
+    await pair.poll();
+    pair.hold();
+    const running = await pair.send("still running", "hold");
+    const poll = pair.start(pair.callee, ["poll"]);
+    await pair.untilStarted(running);
+    const latest = async (limit: number): Promise<readonly unknown[]> => {
+      const args = ["runs", "list", "--received", "--limit", `${limit}`];
+      return itemsOf(await pair.json(pair.callee, args)).map((run) => [
+        fieldOf(run, "runId"),
+        fieldOf(run, "state") === "ended",
+      ]);
+    };
+    expect(await latest(1)).toEqual([[running, false]]);
+    expect(await latest(2)).toEqual([
+      [ended, true],
+      [running, false],
+    ]);
+    pair.release();
+    expect(await poll.ended).toMatchObject({ status: 0 });
+  });
+
   test("no answer in its time: the outcome is unknown, OUTCOME_UNKNOWN, and a late answer counts", async () => {
     const ask = ["eu-lab/echo", "--prompt", "too late", "--idempotency-key", "unknown"];
     const runId = (await pair.succeed(pair.caller, ["send", ...ask])).trim();

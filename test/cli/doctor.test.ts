@@ -128,6 +128,13 @@ describe("doctor", () => {
     chmodSync(path.join(pair.callee, "keys", "gateway.key"), 0o600);
   });
 
+  test.each(["config", "trust"])("fails for a %s.json that others may write", async (name) => {
+    const file = path.join(pair.callee, `${name}.json`);
+    chmodSync(file, 0o664);
+    expect(await doctor()).toEqual({ status: 2, bad: [`failure ${name} HOME_UNSAFE`] });
+    chmodSync(file, 0o600);
+  });
+
   test("fails where the state is gone, or another folder lies in the store's place", async () => {
     const other = await pairInFolder();
     rmSync(path.join(other.callee, "state.db"));
@@ -181,6 +188,10 @@ describe("the store's clock", () => {
 });
 
 describe("the disk of the state", () => {
+  test("is no part of the shared store: its failure is STATE_UNSAFE", () => {
+    expect(judgeFileSystem("state disk", 0x6969)).toMatchObject({ code: "STATE_UNSAFE" });
+  });
+
   test("must be local: NFS, SMB and FAT fail, memory and FUSE are worth a warning", () => {
     const judged = [0xef53, 0x6969, 0xfe534d42, 0x4d44, 0x01021994, 0x65735546].map(
       (type) => judgeFileSystem("state disk", type).status,

@@ -9,6 +9,7 @@ describe("the exit status of a failure", () => {
     ["HANDLER_FAILED", 1],
     ["USAGE", 2],
     ["CONFIG_INVALID", 2],
+    ["STATE_FULL", 2],
     ["STORE_UNREACHABLE", 3],
     ["STORE_DENIED", 3],
     ["SIGNATURE_INVALID", 4],

@@ -221,7 +221,7 @@ describe("a full disk", () => {
   );
 
   test.skipIf(!canMount)(
-    "under the home: STORE_FULL, exit 3, and nothing was promised",
+    "under the home: STATE_FULL, exit 2, and nothing was promised",
     async () => {
       pair = await pairInFolder();
       const disk = smallDisk(path.join(pair.user.folder, "small"), "2m");
@@ -233,9 +233,9 @@ describe("a full disk", () => {
       const send = ["send", "eu-lab/echo", "--prompt", "x".repeat(50_000)];
       const { status, stdout, stderr } = await pair.run(home, send);
       expect({ status, stdout, codes: codesIn(stderr) }).toEqual({
-        status: 3,
+        status: 2,
         stdout: "",
-        codes: ["STORE_FULL"],
+        codes: ["STATE_FULL"],
       });
       rmSync(path.join(disk, "filler"));
       expect(await pair.json(home, ["runs", "list"])).toEqual([]);

@@ -165,14 +165,14 @@ describe("a new home", () => {
     const random = {
       ...systemRandom,
       bytes: (): never => {
-        throw new PosternError("STORE_FULL", "no randomness left");
+        throw new PosternError("STATE_FULL", "no randomness left");
       },
     };
-    expect(await codeOfInit({ random, home: join(folder, "x", "y") })).toBe("STORE_FULL");
+    expect(await codeOfInit({ random, home: join(folder, "x", "y") })).toBe("STATE_FULL");
     expect(await codeOfInit({ store: "", home: join(folder, "x", "y") })).toBe("CONFIG_INVALID");
     expect(readdirSync(folder)).toEqual([]);
     mkdirSync(home);
-    expect(await codeOfInit({ random })).toBe("STORE_FULL");
+    expect(await codeOfInit({ random })).toBe("STATE_FULL");
     expect(readdirSync(home)).toEqual([]);
     expect(await codeOfInit()).toBe("accepted");
   });
@@ -184,9 +184,9 @@ describe("a new home", () => {
       // The trust document has been dated by then, and the keys lie where they belong.
       if (looks === 1) return systemClock.now();
       expect(readdirSync(home)).toContain("keys");
-      throw new PosternError("STORE_FULL", "no room for a state");
+      throw new PosternError("STATE_FULL", "no room for a state");
     };
-    expect(await codeOfInit({ clock: { ...systemClock, now } })).toBe("STORE_FULL");
+    expect(await codeOfInit({ clock: { ...systemClock, now } })).toBe("STATE_FULL");
     expect(looks).toBe(2);
     expect(readdirSync(folder)).toEqual([]);
   });
@@ -244,6 +244,26 @@ describe("opening a home", () => {
     expect(codeOf(() => openHome(home))).toBe("HOME_UNSAFE");
     chmodSync(home, 0o750);
     expect(openHome(home).config.gateway).toBe(gateway);
+  });
+
+  test("refuses a config and a trust document that others may write, and names the remedy", async () => {
+    const { paths } = await init();
+    const before = readFileSync(paths.trust, "utf8");
+    for (const [file, use] of [
+      [paths.config, () => openHome(home)],
+      [paths.config, () => updateConfig(paths, (config) => config)],
+      [paths.trust, () => readTrust(paths)],
+      [paths.trust, () => updateTrust(paths, (trust) => ({ ...trust, version: 2 }))],
+    ] as const) {
+      for (const mode of [0o620, 0o602, 0o666]) {
+        chmodSync(file, mode);
+        expect(codeOf(use)).toBe("HOME_UNSAFE");
+        expect(use).toThrow(`chmod 600 ${file}`);
+      }
+      chmodSync(file, 0o644);
+    }
+    expect(openHome(home).config.gateway).toBe(gateway);
+    expect(readFileSync(paths.trust, "utf8")).toBe(before);
   });
 
   test("refuses a key file that others may use, and names the remedy", async () => {

@@ -286,7 +286,7 @@ describe("a pass rejects, and everything waits", () => {
     await askMany(1);
     await pass(two.clock, doer);
     await two.asks(asker, "hi", { idempotencyKey: "later" });
-    two.clock.jump(-10_000);
+    two.clock.jump(-2 * limits.clockStepMs);
     expect(await codeOf(two.clock, pass(two.clock, doer))).toBe("CLOCK_BEHIND");
     expect(await two.keys("doer/inbox/")).toHaveLength(1);
   });
@@ -333,4 +333,46 @@ it("closes what was asked from here, and sends again what was lost", async () =>
   await pass(two.clock, doer);
   expect((await pass(two.clock, asker)).closed).toBe(1);
   expect(two.asker.outbox[0]).toMatchObject({ state: "closed", terminal: { status: "succeeded" } });
+});
+
+describe("what concerns one run", () => {
+  it("does not keep a pass from the others: a folder that may not be written", async () => {
+    const asker = two.asker.process();
+    const doer = two.doer.process();
+    const denied = await two.asks(asker, "denied", { idempotencyKey: "denied" });
+    two.doer.trouble = ({ operation, name }) =>
+      operation === "put" && name.includes(denied.runId)
+        ? { when: "before", code: "STORE_DENIED" }
+        : undefined;
+    const first = await pass(two.clock, doer);
+    expect(first.problems.map(({ code }) => code)).toContain("STORE_DENIED");
+    const other = await two.asks(asker, "other", { idempotencyKey: "other" });
+    await pass(two.clock, doer);
+    expect((await readAll(two.clock, asker, other)).followed.status).toBe("closed");
+  });
+
+  it("says when nothing more is admitted, while what runs goes on", async () => {
+    const asker = two.asker.process();
+    await two.asks(asker, "long");
+    const { handler, starts } = hanger();
+    let over = false;
+    const onAdmissionOver = (): void => {
+      over = true;
+    };
+    const stop = new AbortController();
+    const polling = poll(two.doer.process(), {
+      ...routes(handler),
+      maxTimeMs: 5000,
+      signal: stop.signal,
+      onAdmissionOver,
+    });
+    await two.clock.until(two.clock.sleep(3000));
+    expect([starts(), over]).toEqual([1, false]);
+    await two.clock.until(two.clock.sleep(5000));
+    expect([starts(), over]).toEqual([1, true]);
+    expect(two.doer.onlyReceipt.state).toBe("running");
+    stop.abort();
+    await two.clock.until(polling);
+    expect(two.doer.onlyReceipt.outcome?.status).toBe("interrupted");
+  });
 });

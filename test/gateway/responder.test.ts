@@ -82,7 +82,11 @@ describe("recovering", () => {
   async function leaveAdmitted(): Promise<void> {
     const { runId } = plantRequest(two);
     const name = { kind: "request", to: two.doer.name, from: two.asker.name, runId } as const;
-    const result = await admit(doer, { name, size: 1, cancels: [] }, () => 60_000);
+    const result = await admit(
+      doer,
+      { name, size: 1, cancels: [], listedMs: two.clock.now() },
+      () => 60_000,
+    );
     expect(result.status).toBe("admitted");
     two.doer.kill(doer);
   }

@@ -1,4 +1,12 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -91,6 +99,18 @@ describe("a trust file", () => {
     rmSync(path);
     write(3);
     expect(trust.current().version).toBe(3);
+  });
+
+  test("that others may write serves nothing from then on, until they no longer may", () => {
+    write(1);
+    const trust = source();
+    trust.current();
+    for (const mode of [0o620, 0o602]) {
+      chmodSync(path, mode);
+      expect(codeOf(() => trust.current())).toBe("HOME_UNSAFE");
+    }
+    chmodSync(path, 0o600);
+    expect(trust.current().version).toBe(1);
   });
 
   test("of another gateway or realm serves nothing", () => {

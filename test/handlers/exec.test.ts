@@ -287,7 +287,7 @@ describe("jsonl output", () => {
     for (const event of events) {
       expect(event.event === "textDelta" && Buffer.byteLength(event.payload.text) <= 10).toBe(true);
     }
-    expect(outcome).toEqual({ result: text });
+    expect(outcome).toEqual({});
   });
 
   test("is one frame a line, and the texts together are the result", async () => {
@@ -306,6 +306,18 @@ describe("jsonl output", () => {
       { event: "textDelta", payload: { text: "b" } },
     ]);
     expect(outcome).toEqual({ result: "ab" });
+  });
+
+  test("whose texts together do not fit into one frame has no result, unless a line holds one", async () => {
+    const small = { ...quick, maxFrameBytes: 1024 + 10 };
+    const fits = lines(delta("€€"), delta("€"), delta("x"));
+    expect((await run({ ...fits, limits: small })).outcome).toEqual({ result: "€€€x" });
+    const long = [delta("€€€"), delta("€"), delta("x")];
+    const none = await run({ ...lines(...long), limits: small });
+    expect(none).toMatchObject({ text: "€€€€x", outcome: {} });
+    expect(none.outcome).not.toHaveProperty("result");
+    const explicit = await run({ ...lines(...long, '{"result":1}'), limits: small });
+    expect(explicit.outcome).toEqual({ result: 1 });
   });
 
   test("may end with a line that holds the result", async () => {

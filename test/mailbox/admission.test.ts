@@ -99,7 +99,7 @@ describe("one question at a time", () => {
     [
       "the clock is behind what was seen",
       candidateWith(),
-      viewAt(nowMs, { highestClockMs: nowMs + 1 }),
+      viewAt(nowMs, { highestClockMs: nowMs + limits.clockStepMs + 1 }),
       "CLOCK_BEHIND",
     ],
     ["signed a skew ahead of this clock", candidateWith(), viewAt(iat * 1000 - skewMs), "admitted"],
@@ -242,7 +242,7 @@ describe("the order of the questions", () => {
     receipts: [standingOther, receiptWith()],
     bornMs: iat * 1000,
     owner: { ...owner, elsewhere: true },
-    highestClockMs: tooLate + 1,
+    highestClockMs: tooLate + limits.clockStepMs + 1,
   });
   const looked = viewAt(tooLate).owner;
   const withoutReceipt = { ...view, receipts: [standingOther] };

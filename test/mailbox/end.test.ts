@@ -25,7 +25,12 @@ beforeEach(async () => {
   box = two.doer.process();
   planted = plantRequest(two);
   const name = { kind: "request", to: two.doer.name, from: two.asker.name } as const;
-  const waiting = { name: { ...name, runId: planted.runId }, size: 1, cancels: [] };
+  const waiting = {
+    name: { ...name, runId: planted.runId },
+    size: 1,
+    cancels: [],
+    listedMs: two.clock.now(),
+  };
   const result = await admit(box, waiting, () => 60_000);
   if (result.status !== "admitted") throw new Error(result.status);
   receipt = result.receipt;

@@ -1,8 +1,9 @@
 import { beforeEach, expect, it } from "vitest";
-import { utf8 } from "../../src/base/bytes.ts";
+import { toBase64Url, utf8 } from "../../src/base/bytes.ts";
 import { limits } from "../../src/base/limits.ts";
 import { parseGatewayName, parseRunId, type RunId } from "../../src/base/names.ts";
 import { scanInbox } from "../../src/mailbox/inbox.ts";
+import { signingKeyFromSeed } from "../../src/protocol/keys.ts";
 import { digest16Of, objectKey } from "../../src/protocol/object-key.ts";
 import { requestDigestOf } from "../../src/protocol/run-id.ts";
 import { digestOf, runOf } from "../support/receipts.ts";
@@ -11,6 +12,9 @@ import { twoGateways, type TwoGateways } from "../support/two-gateways.ts";
 let two: TwoGateways;
 beforeEach(() => {
   two = twoGateways();
+  const { publicKey } = signingKeyFromSeed(new Uint8Array(32).fill(9));
+  const keys = [{ publicKey: toBase64Url(publicKey.bytes), use: "gateway" }];
+  two.doer.peers["zeta"] = { keys, grants: {} };
 });
 
 async function scan() {
@@ -60,6 +64,14 @@ it("takes senders in turn, whatever each has waiting", async () => {
   plant("zeta", runOf("d"));
   const { waiting } = await scan();
   expect(waiting.map(({ name }) => name.from)).toEqual(["asker", "zeta", "asker", "asker"]);
+});
+
+it("takes peers before strangers, whose names cost nothing to invent", async () => {
+  plant("aaa", runOf("a"));
+  plant("bbb", runOf("b"));
+  plant("zeta", runOf("d"));
+  const { waiting } = await scan();
+  expect(waiting.map(({ name }) => name.from)).toEqual(["zeta", "aaa", "bbb"]);
 });
 
 it("comes to another sender's request before the second page of a flood", async () => {

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { utf8 } from "../../src/base/bytes.ts";
 import { limits } from "../../src/base/limits.ts";
 import type { Mailbox } from "../../src/mailbox/mailbox.ts";
-import { cancelRun, enqueue, sendIfDue } from "../../src/mailbox/send.ts";
+import { cancelRun, enqueue, repeatCancel, sendIfDue } from "../../src/mailbox/send.ts";
 import { requestDigestOf } from "../../src/protocol/run-id.ts";
 import type { OutboxRecord } from "../../src/state/state.ts";
 import { runOf } from "../support/receipts.ts";
@@ -158,16 +158,15 @@ describe("sending", () => {
 });
 
 describe("cancelling", () => {
-  it("commits the cancel before it is put, and puts it again with the request", async () => {
+  it("commits the cancel before it is put, and puts it again past the request's expiry", async () => {
     const record = await enqueue(box, outgoing());
-    await send(record);
     two.asker.trouble = () => ({ when: "before", code: "STORE_UNREACHABLE" });
     expect(await codeOf(two.clock, cancelRun(box, record.runId))).toBe("STORE_UNREACHABLE");
     const { cancel } = await now(record);
     if (cancel === null) throw new Error("the cancel is not remembered");
     two.asker.trouble = () => undefined;
-    two.clock.jump(limits.resendMs);
-    await send(record);
+    two.clock.jump(30 * 24 * 3_600_000);
+    await repeatCancel(box, await now(record));
     expect(await bytesAt(two.store, cancel.key)).toEqual(cancel.envelope);
   });
 

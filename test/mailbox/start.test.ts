@@ -102,7 +102,7 @@ describe("nothing is started", () => {
 
   it("under a clock that is behind", async () => {
     const receipt = await admitted();
-    two.clock.jump(-1000);
+    two.clock.jump(-2 * limits.clockStepMs);
     expect(await codeOf(two.clock, start(receipt))).toBe("CLOCK_BEHIND");
     expect(two.doer.onlyReceipt.state).toBe("admitted");
   });

@@ -85,7 +85,7 @@ describe("a sqlite state", () => {
 
     it("whole or not at all: a failure leaves nothing behind", async () => {
       await expect(createSqliteState({ ...options, maxPages: 3 })).rejects.toMatchObject(
-        coded("STORE_FULL"),
+        coded("STATE_FULL"),
       );
       expect(readdirSync(home)).toStrictEqual([]);
     });
@@ -237,12 +237,12 @@ describe("a sqlite state", () => {
   });
 
   describe("on a disk that is full", () => {
-    it("rejects as STORE_FULL, keeps what it has, and goes on when there is room", async () => {
+    it("rejects as STATE_FULL, keeps what it has, and goes on when there is room", async () => {
       await made();
       const pages = statSync(file).size / 4096;
       const full = await openSqliteState({ ...options, maxPages: pages + 8 });
       const large = receiptFor("large", { request: new Uint8Array(100_000) });
-      await expect(put(full, large)).rejects.toMatchObject(coded("STORE_FULL"));
+      await expect(put(full, large)).rejects.toMatchObject(coded("STATE_FULL"));
       expect(await full.receipts(all)).toStrictEqual([receiptFor("a")]);
       await put(full, receiptFor("small"));
       await full.close();
@@ -260,7 +260,7 @@ describe("a sqlite state", () => {
         refusedObject({ key, bytes: new Uint8Array(20_000), size: 20_000, atMs: 1 });
       const budget = { maxBytes: 1e6, maxEntries: 9 };
       expect(await state.quarantine(sized("a"), budget)).toBe("kept");
-      await expect(state.quarantine(sized("b"), budget)).rejects.toMatchObject(coded("STORE_FULL"));
+      await expect(state.quarantine(sized("b"), budget)).rejects.toMatchObject(coded("STATE_FULL"));
       const collected = await state.collect({ limit: 9, skewMs: 0, retentionMs: 0 });
       expect(collected.quarantine).toBe(1);
       expect(await state.quarantine(sized("b"), budget)).toBe("kept");
@@ -297,11 +297,11 @@ describe("a sqlite state", () => {
       for (const database of [waiter, holder]) database.close();
     });
 
-    it("on a state that cannot be written is STORE_READ_ONLY", async () => {
+    it("on a state that cannot be written is STATE_READ_ONLY", async () => {
       await made();
       const readOnly = new DatabaseSync(file, { readOnly: true });
       expect(() => codedExec(readOnly, "DELETE FROM receipts")).toThrow(
-        expect.objectContaining(coded("STORE_READ_ONLY")),
+        expect.objectContaining(coded("STATE_READ_ONLY")),
       );
       readOnly.close();
     });

@@ -291,6 +291,14 @@ describe("list", () => {
     expect(requests[1]?.url).toContain("continuation-token=t");
   });
 
+  it("passes on no more than asked for, and says that more follow when the answer holds more", async () => {
+    answerList(contents("a/b", "a/c", "a/d"), contents("a/b", "a/c"));
+    const query = { prefix: "a/", limit: 2 };
+    const both = [{ key: "a/b" }, { key: "a/c" }];
+    expect(await store.list(query)).toMatchObject({ entries: both, more: true });
+    expect(await store.list(query)).toMatchObject({ entries: both, more: false });
+  });
+
   it("does not take a web page for an empty list", async () => {
     handler = (_request, response) =>
       response.writeHead(200).end("<html><body>Hello</body></html>");

@@ -137,7 +137,7 @@ describe("a grant", () => {
       tools: [],
       tenants: [],
       maxRequestBytes: limits.maxEnvelopeBytes,
-      maxConcurrentRuns: limits.defaultMaxConcurrentRuns,
+      maxConcurrentRuns: limits.defaultMaxPeerRuns,
       maxRequestsPerMinute: limits.defaultMaxRequestsPerMinute,
     });
     expect(granted({}).grantsOf(moon)).toBeUndefined();

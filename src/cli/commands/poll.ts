@@ -27,13 +27,14 @@ export default class Poll extends BaseCommand {
     const { home, json, log } = this.globalOptions(flags);
     const interruption = this.interruption();
     await using gateway = await openGateway({ home, log, env: process.env, admits: true });
-    using _lock = holdPassLock(gateway.home);
+    using lock = holdPassLock(gateway.home);
     const { maxRuns, maxSeconds } = gateway.config.poll ?? {};
     const report = await poll(gateway.mailbox, {
       ...gateway.responder,
       maxRuns: flags["max-runs"] ?? maxRuns ?? Infinity,
       maxTimeMs: flags["max-time"] ?? (maxSeconds ?? Infinity) * 1000,
       signal: AbortSignal.any([interruption, termination()]),
+      onAdmissionOver: () => lock[Symbol.dispose](),
     });
     const { problems, ...counts } = report;
     if (json) {

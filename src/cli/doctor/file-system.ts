@@ -39,7 +39,7 @@ export function judgeFileSystem(check: string, type: number): Finding {
   const unfitName = unfit.get(type);
   if (unfitName !== undefined) {
     const what = `${unfitName} keeps no locks that a state needs: ${move}`;
-    return failure(check, new PosternError("STORE_UNSAFE", what));
+    return failure(check, new PosternError("STATE_UNSAFE", what));
   }
   const memoryName = memoryOnly.get(type);
   if (memoryName !== undefined)

@@ -10,7 +10,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { PosternError } from "../../base/errors.ts";
-import { errnoOf, fileError } from "../file-errors.ts";
+import { errnoOf, fileError, linkError } from "../file-errors.ts";
 import { newMeta } from "../rules.ts";
 import { SqliteDatabase } from "./database.ts";
 import { identityOf, recordIdentity } from "./identity.ts";
@@ -82,7 +82,7 @@ function publish(unnamed: string, file: string): void {
     linkSync(unnamed, file);
   } catch (thrown) {
     if (errnoOf(thrown) === "EEXIST") throw stateExists(file);
-    throw thrown;
+    throw linkError(thrown, file);
   }
   const folder = openSync(dirname(file), "r");
   try {

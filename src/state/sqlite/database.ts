@@ -6,13 +6,13 @@ import { Row } from "./row.ts";
 
 export interface SqliteOptions {
   readonly file: string;
-  /** The file never grows beyond so many pages of 4 KiB: then `STORE_FULL`. */
+  /** The file never grows beyond so many pages of 4 KiB: then `STATE_FULL`. */
   readonly maxPages?: number;
 }
 
 /**
  * One connection to a state's file, which must be there already: durable at commit, beside any number of other processes of this machine.
- * Every method throws `STATE_BUSY`, `STORE_FULL`, `STORE_READ_ONLY`, `STATE_DAMAGED` or `INTERNAL`.
+ * Every method throws `STATE_BUSY`, `STATE_FULL`, `STATE_READ_ONLY`, `STATE_DAMAGED` or `INTERNAL`.
  *
  * No other code of the process may open the file, not even to read it: closing any descriptor of a file drops
  * the locks that the process holds on it (POSIX fcntl), SQLite's as well.

@@ -7,7 +7,7 @@ const primaryCodes: ReadonlyMap<number, readonly [ErrorCode, string]> = new Map(
   [
     8,
     [
-      "STORE_READ_ONLY",
+      "STATE_READ_ONLY",
       "it cannot be written: look at the permissions and how its disk is mounted",
     ],
   ],
@@ -19,7 +19,7 @@ const primaryCodes: ReadonlyMap<number, readonly [ErrorCode, string]> = new Map(
       "its content is damaged: put a good copy there and run `postern state recover`",
     ],
   ],
-  [13, ["STORE_FULL", "there is no room to write: make room and try again"]],
+  [13, ["STATE_FULL", "there is no room to write: make room and try again"]],
   [
     14,
     ["STATE_DAMAGED", "it cannot be opened: look at the permissions of the file and its folder"],

@@ -1,7 +1,13 @@
 import { boolean, integer } from "@oclif/core/flags";
 import { openGateway } from "../../../gateway/gateway.ts";
 import { BaseCommand } from "../../base-command.ts";
-import { askedTable, askedView, receivedTable, receivedView } from "../../run-views.ts";
+import {
+  askedTable,
+  askedView,
+  latestReceived,
+  receivedTable,
+  receivedView,
+} from "../../run-views.ts";
 
 export default class RunsList extends BaseCommand {
   static override readonly summary =
@@ -29,7 +35,7 @@ export default class RunsList extends BaseCommand {
     const { state } = gateway.mailbox;
     const all = { limit: Number.MAX_SAFE_INTEGER };
     if (flags.received) {
-      const views = (await state.receipts(all)).slice(-flags.limit).map(receivedView);
+      const views = latestReceived(await state.receipts(all), flags.limit).map(receivedView);
       if (json) this.printJson(views);
       else this.print(receivedTable(views));
     } else {
