@@ -337,8 +337,6 @@ it("closes what was asked from here, and sends again what was lost", async () =>
 
 describe("what concerns one run", () => {
   it("does not keep a pass from the others: a folder that may not be written", async () => {
-    const asker = two.asker.process();
-    const doer = two.doer.process();
     const denied = await two.asks(asker, "denied", { idempotencyKey: "denied" });
     two.doer.trouble = ({ operation, name }) =>
       operation === "put" && name.includes(denied.runId)
@@ -352,7 +350,6 @@ describe("what concerns one run", () => {
   });
 
   it("says when nothing more is admitted, while what runs goes on", async () => {
-    const asker = two.asker.process();
     await two.asks(asker, "long");
     const { handler, starts } = hanger();
     let over = false;
@@ -360,7 +357,7 @@ describe("what concerns one run", () => {
       over = true;
     };
     const stop = new AbortController();
-    const polling = poll(two.doer.process(), {
+    const polling = poll(doer, {
       ...routes(handler),
       maxTimeMs: 5000,
       signal: stop.signal,

@@ -196,7 +196,7 @@ it("reads nothing under an own trust document that has expired", async () => {
 
 describe("a run that answers", () => {
   it("is not called unknown while it may still be thinking, and is when that is over", async () => {
-    await plant({ frames: [{ ...started(), at: two.clock.now() + 3_000_000 }] });
+    plant({ frames: [{ ...started(), at: two.clock.now() + 3_000_000 }] });
     two.clock.jump(3_000_000);
     const soon = await readAll(two.clock, box, record, { once: true });
     expect(soon.followed.status).toBe("open");
@@ -206,8 +206,8 @@ describe("a run that answers", () => {
   });
 
   it("whose chain is broken becomes unknown once there is no time left", async () => {
-    await plant({ frames: [started()] });
-    await plant({ frames: [says("a")], seq: 1, prev: new Uint8Array(32).fill(7) });
+    plant({ frames: [started()] });
+    plant({ frames: [says("a")], seq: 1, prev: new Uint8Array(32).fill(7) });
     expect(await codeOf(two.clock, readAll(two.clock, box, record))).toBe("FRAME_CHAIN_BROKEN");
     two.clock.jump(24 * 3_600_000);
     expect((await readAll(two.clock, box, record)).followed.status).toBe("unknown");
