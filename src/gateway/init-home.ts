@@ -10,6 +10,7 @@ import {
 import { basename, dirname, join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { PosternError } from "../base/errors.ts";
+import { makePath } from "../base/folders.ts";
 import { formatDocument } from "../base/json-document.ts";
 import type { GatewayName, Realm } from "../base/names.ts";
 import type { Random } from "../base/random.ts";
@@ -99,9 +100,13 @@ function takeFolder(home: string, undo: DisposableStack): void {
 /** The first folder of the path that was not there before, if any. */
 function makeFolder(home: string): string | undefined {
   try {
-    return mkdirSync(home, { recursive: true, mode: 0o700 });
+    return makePath(home, 0o700);
   } catch (cause) {
     const errno = errnoOf(cause);
+    if (errno === "ENOENT") {
+      const what = `no folder can be made at ${home}: name another with --home`;
+      throw new PosternError("HOME_UNSAFE", what, { cause });
+    }
     if (errno !== "EEXIST" && errno !== "ENOTDIR") throw cause;
     throw new PosternError("HOME_EXISTS", `${home} is no folder: name another with --home`, {
       cause,

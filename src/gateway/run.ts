@@ -4,7 +4,7 @@ import type { Handler } from "../handlers/handler.ts";
 import type { HandlerEvent, TerminalPayload } from "../protocol/frame.ts";
 import type { Receipt } from "../protocol/receipt.ts";
 import type { RequestPayload } from "../protocol/request.ts";
-import { heldReceipt, leaseOf, nextAttempt, type Lease } from "../mailbox/admission.ts";
+import { heldReceipt, leaseOf, nextAttempt, type Lease } from "../mailbox/lease.ts";
 import { standingDenialOf, type MaxRunOf } from "../mailbox/grants.ts";
 import { commitEnd, commitOutcome, endedReceipt, publishEnding } from "../mailbox/end.ts";
 import { FrameWriter, frameSizeOf } from "../mailbox/frame-writer.ts";

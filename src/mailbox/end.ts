@@ -3,7 +3,7 @@ import { parseEnvelope } from "../protocol/envelope.ts";
 import type { TerminalPayload } from "../protocol/frame.ts";
 import { objectKey } from "../protocol/object-key.ts";
 import type { Receipt, RunRef, SignedTerminal } from "../protocol/receipt.ts";
-import { heldReceipt, nextAttempt, receiptGone, type Lease } from "./admission.ts";
+import { heldReceipt, nextAttempt, receiptGone, type Lease } from "./lease.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { ensureOwner, requireOwner } from "./owner.ts";
 import { putExactly } from "./put-exactly.ts";

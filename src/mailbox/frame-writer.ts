@@ -10,7 +10,7 @@ import {
 } from "../protocol/frame.ts";
 import type { SignedTerminal } from "../protocol/receipt.ts";
 import { retryableStoreCodes } from "../store/store.ts";
-import type { Lease } from "./admission.ts";
+import type { Lease } from "./lease.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { putExactly } from "./put-exactly.ts";
 import { framesKey, signFrames } from "./terminal.ts";

@@ -1,8 +1,9 @@
-import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { chmodSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { toBase32 } from "../base/bytes.ts";
 import { PosternError } from "../base/errors.ts";
+import { makePath } from "../base/folders.ts";
 import { limits } from "../base/limits.ts";
 import { isWorkerId, type WorkerId } from "../base/names.ts";
 import type { Random } from "../base/random.ts";
@@ -41,7 +42,7 @@ const held = new Set<DatabaseSync>();
  */
 export function openWorker(options: { readonly folder: string; readonly random: Random }): Worker {
   const { folder, random } = options;
-  withFiles(folder, () => mkdirSync(folder, { recursive: true, mode: 0o700 }));
+  withFiles(folder, () => makePath(folder, 0o700));
   const { self, lock } = started(folder, random);
   held.add(lock);
   return {

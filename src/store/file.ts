@@ -1,8 +1,9 @@
 import { constants } from "node:fs";
-import { lstat, mkdir, open, realpath, unlink, type FileHandle } from "node:fs/promises";
+import { lstat, open, realpath, unlink, type FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Clock } from "../base/clock.ts";
+import { makePath } from "../base/folders.ts";
 import { PosternError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { ObjectKey } from "../base/names.ts";
@@ -45,7 +46,7 @@ export interface FileStoreOptions {
 export async function openFileStore(folder: string, options: FileStoreOptions): Promise<FileStore> {
   const { clock, random, create = false, expectedId, hardLinks = "detect" } = options;
   try {
-    if (create) await mkdir(folder, { recursive: true });
+    if (create) makePath(folder);
     const root = await rootOf(folder);
     // Before anything is written: an empty mount point is left as it is.
     if (!create) await FileIdentity.read(root, expectedId);

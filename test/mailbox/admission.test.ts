@@ -1,13 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { asPosternError } from "../../src/base/errors.ts";
 import { limits } from "../../src/base/limits.ts";
-import {
-  bornEnded,
-  decideAdmission,
-  heldReceipt,
-  leaseOf,
-  type Candidate,
-} from "../../src/mailbox/admission.ts";
+import { bornEnded, decideAdmission, type Candidate } from "../../src/mailbox/admission.ts";
+import { heldReceipt, leaseOf } from "../../src/mailbox/lease.ts";
 import type { RunView } from "../../src/state/state.ts";
 import {
   candidateWith,

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { utf8 } from "../../src/base/bytes.ts";
 import { limits } from "../../src/base/limits.ts";
-import { leaseOf } from "../../src/mailbox/admission.ts";
+import { leaseOf } from "../../src/mailbox/lease.ts";
 import { admit } from "../../src/mailbox/admit.ts";
 import { commitEnd, commitOutcome, publishEnding } from "../../src/mailbox/end.ts";
 import type { Mailbox } from "../../src/mailbox/mailbox.ts";

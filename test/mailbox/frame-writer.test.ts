@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { utf8 } from "../../src/base/bytes.ts";
 import { limits } from "../../src/base/limits.ts";
 import type { ObjectKey } from "../../src/base/names.ts";
-import { leaseOf } from "../../src/mailbox/admission.ts";
+import { leaseOf } from "../../src/mailbox/lease.ts";
 import { FrameWriter } from "../../src/mailbox/frame-writer.ts";
 import { parseEnvelope } from "../../src/protocol/envelope.ts";
 import {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { limits } from "../../src/base/limits.ts";
-import { leaseOf } from "../../src/mailbox/admission.ts";
+import { leaseOf } from "../../src/mailbox/lease.ts";
 import type { Denial } from "../../src/mailbox/grants.ts";
 import type { Mailbox } from "../../src/mailbox/mailbox.ts";
 import { commitStart, type LastLook } from "../../src/mailbox/start.ts";

@@ -9,6 +9,7 @@ const coveredFiles = [
   "admit.ts",
   "cancel.ts",
   "grants.ts",
+  "lease.ts",
   "start.ts",
   "end.ts",
   "take-over.ts",

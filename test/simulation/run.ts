@@ -30,9 +30,15 @@ async function main(): Promise<number> {
   }
 
   const many = await simulateMany(Number(values.from), Number(values.seeds));
-  for (const { file, lines, covered, missed } of (await stopCoverage?.()) ?? []) {
+  const files = (await stopCoverage?.()) ?? [];
+  for (const { file, lines, covered, missed } of files) {
     const rest = missed.length === 0 ? "" : `, not line ${missed.join(", ")}`;
     say(`${file}: ${((100 * covered) / lines).toFixed(1)} % of ${lines} lines${rest}\n`, 0);
+  }
+  if (files.length > 0) {
+    const lines = files.reduce((sum, file) => sum + file.lines, 0);
+    const covered = files.reduce((sum, file) => sum + file.covered, 0);
+    say(`altogether: ${((100 * covered) / lines).toFixed(1)} % of ${lines} lines\n`, 0);
   }
   if (many.broken !== undefined) {
     const { seed, violations } = many.broken;
