@@ -1,5 +1,6 @@
 import { asPosternError, type PosternError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
+import { requireTrust } from "../mailbox/grants.ts";
 import { follow } from "../mailbox/follow.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
 import { sweepFrames } from "../mailbox/sweep.ts";
@@ -33,6 +34,8 @@ export interface PollReport extends Responded {
  * after what runs has come to its end.
  */
 export async function poll(box: Mailbox, options: PollOptions): Promise<PollReport> {
+  // Said even when nothing waits: a document that cannot be used is no reason for silence.
+  await requireTrust(box);
   const problems: PosternError[] = [];
   const closed = await closeAsked(box, problems);
   const responder = new Responder(box, options);

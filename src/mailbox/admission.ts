@@ -54,7 +54,7 @@ export function decideAdmission(candidate: Candidate, view: RunView): Admission 
     return answered(
       "interrupted",
       "STATE_LOST",
-      "signed before this gateway's state was recovered: it may have run",
+      "signed before this gateway's state was recovered, or within the clocks' difference after it: it may have run",
     );
   }
   const believable = now < exp + 2 * limits.skewMs;

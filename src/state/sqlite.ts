@@ -74,7 +74,7 @@ function connected<T>(options: SqliteStateOptions, use: (database: SqliteDatabas
   if (!existsSync(file)) {
     throw new PosternError(
       "STATE_MISSING",
-      `there is no state at ${file}: put the right home there, or make a new one with \`postern init\``,
+      `there is no state at ${file}: put the right home there, or make a new state with \`postern state recover\``,
     );
   }
   const database = new SqliteDatabase({ file, ...(maxPages === undefined ? {} : { maxPages }) });

@@ -63,7 +63,7 @@ export function addPeer(
   if (Object.hasOwn(document.peers, gateway)) {
     throw new PosternError(
       "PEER_EXISTS",
-      `${gateway} is a peer already: change its grants by \`postern peers grant\`, or remove it first`,
+      `${gateway} is a peer already: change its entry in trust.json, and raise "version" there`,
     );
   }
   const keys = card.keys.map((key) => ({

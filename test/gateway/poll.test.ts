@@ -373,3 +373,16 @@ describe("what concerns one run", () => {
     expect(two.doer.onlyReceipt.outcome?.status).toBe("interrupted");
   });
 });
+
+it("says that the own trust document cannot be used also when nothing waits", async () => {
+  two.doer.trustExpires = "2020-01-01T00:00:00Z";
+  expect(await codeOf(two.clock, pass(two.clock, doer))).toBe("TRUST_EXPIRED");
+  expect(two.doer.calls).toEqual([]);
+});
+
+it("refuses an older trust document than one that was in force", async () => {
+  two.doer.trustVersion = 7;
+  await pass(two.clock, doer);
+  two.doer.trustVersion = 6;
+  expect(await codeOf(two.clock, pass(two.clock, doer))).toBe("TRUST_ROLLED_BACK");
+});

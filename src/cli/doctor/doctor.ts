@@ -5,6 +5,7 @@ import type { Config } from "../../gateway/config.ts";
 import { openGateway } from "../../gateway/gateway.ts";
 import { homePaths, readConfig, type HomePaths } from "../../gateway/home.ts";
 import { machineName } from "../../gateway/machine.ts";
+import { requireTrust } from "../../mailbox/grants.ts";
 import { checkOwner } from "../../mailbox/owner.ts";
 import { openSqliteState } from "../../state/sqlite.ts";
 import { openStore, parseStoreUrl } from "../../store/open.ts";
@@ -86,6 +87,7 @@ function checkStoreOf({ store: url, storeId, gateway }: Config): Promise<readonl
 function checkTogether(options: DoctorOptions): Promise<readonly Finding[]> {
   return findings("owner", async () => {
     await using gateway = await openGateway({ ...options, admits: false });
+    await requireTrust(gateway.mailbox);
     await checkOwner(gateway.mailbox);
     return ok("owner", "no other state serves this gateway");
   });

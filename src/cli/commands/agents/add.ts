@@ -66,7 +66,7 @@ export default class AgentsAdd extends BaseCommand {
     if (json) this.printJson({ name, ...agent });
     else
       this.print(
-        `requests to ${name} run ${JSON.stringify(agent.exec)}; no peer may ask it before it is granted`,
+        `requests to ${name} run ${JSON.stringify(agent.exec)}; a peer may ask it once trust.json grants it (\`postern peers add --agent\`)`,
       );
   }
 }
