@@ -18,8 +18,6 @@ export const limits = {
   maxCborItems: 65_536,
   maxObjectKeyBytes: 512,
   maxGatewayNameBytes: 100,
-  maxAgentNameBytes: 63,
-  maxRealmBytes: 63,
   maxToolNameBytes: 128,
   maxTenantBytes: 128,
   maxIdempotencyKeyBytes: 256,

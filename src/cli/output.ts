@@ -1,8 +1,4 @@
-/**
- * Everything that could move a cursor, change a terminal, or show a text in another order than it has:
- * controls (C0, DEL, C1), format characters (bidi overrides, tags, soft hyphens), separators, half surrogates.
- */
-const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+import { printable, spelledOut, unprintable } from "../base/printable.ts";
 
 /** Line ends, tabs, and the two joiners that Persian, Hindi and emoji are written with. */
 const partOfProse: ReadonlySet<string> = new Set(["\n", "\t", "\u{200c}", "\u{200d}"]);
@@ -17,16 +13,12 @@ export interface SafeTextOptions {
  * a peer, a store or a handler can choose goes through here before it is printed for people.
  */
 export function safeText(text: string, options: SafeTextOptions = {}): string {
-  if (options.multiline !== true) return text.replaceAll(unprintable, spelledOut);
+  if (options.multiline !== true) return printable(text);
   return text
     .replaceAll("\r\n", "\n")
     .replaceAll(unprintable, (character) =>
       partOfProse.has(character) ? character : spelledOut(character),
     );
-}
-
-function spelledOut(character: string): string {
-  return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { writeFileSync } from "node:fs";
+import { errnoOf } from "../base/errno.ts";
 import { systemClock } from "../base/clock.ts";
 import { PosternError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
@@ -6,7 +7,6 @@ import { agentsOf } from "../gateway/config.ts";
 import { openHome, type Home } from "../gateway/home.ts";
 import { machineName } from "../gateway/machine.ts";
 import { fingerprintOf } from "../protocol/keys.ts";
-import { errnoOf } from "../state/file-errors.ts";
 import { openSqliteState } from "../state/sqlite.ts";
 import { cardText, makeCard } from "../trust/card.ts";
 

@@ -11,8 +11,9 @@ import {
   type BigIntStats,
 } from "node:fs";
 import { dirname } from "node:path";
+import { errnoOf } from "../base/errno.ts";
 import { PosternError, type ErrorCode } from "../base/errors.ts";
-import { errnoOf, fileError } from "../state/file-errors.ts";
+import { fileError } from "../state/file-errors.ts";
 
 /** The mode bits that let the group or anybody write. */
 export const othersMayWrite = 0o022;

@@ -1,11 +1,11 @@
 import { statSync, type Stats } from "node:fs";
 import { join, resolve } from "node:path";
+import { errnoOf } from "../base/errno.ts";
 import { fromBase64Url, toBase64Url } from "../base/bytes.ts";
 import { PosternError } from "../base/errors.ts";
 import { formatDocument } from "../base/json-document.ts";
 import { limits } from "../base/limits.ts";
 import { signingKeyFromSeed, type SigningKey } from "../protocol/keys.ts";
-import { errnoOf } from "../state/file-errors.ts";
 import { checkTrustDocument, readTrustDocument, type TrustDocument } from "../trust/document.ts";
 import { checkConfig, parseConfig, type Config } from "./config.ts";
 import { withEditLock } from "./edit-lock.ts";

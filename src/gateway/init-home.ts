@@ -8,13 +8,14 @@ import {
   rmdirSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { errnoOf } from "../base/errno.ts";
 import type { Clock } from "../base/clock.ts";
 import { PosternError } from "../base/errors.ts";
 import { makePath } from "../base/folders.ts";
 import { formatDocument } from "../base/json-document.ts";
 import type { GatewayName, Realm } from "../base/names.ts";
 import type { Random } from "../base/random.ts";
-import { errnoOf, fileError } from "../state/file-errors.ts";
+import { fileError } from "../state/file-errors.ts";
 import { createSqliteState } from "../state/sqlite.ts";
 import { newTrustDocument } from "../trust/edit.ts";
 import { checkConfig } from "./config.ts";

@@ -5,6 +5,7 @@ import type { Clock } from "../base/clock.ts";
 import { PosternError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { Logger } from "../base/log.ts";
+import { printable } from "../base/printable.ts";
 import type { HandlerEvent } from "../protocol/frame.ts";
 import { environmentOf, requestDocument } from "./exec-input.ts";
 import { JsonLinesReader, TextReader, type OutputReader } from "./exec-output.ts";
@@ -291,12 +292,4 @@ function stopReason(signal: AbortSignal): PosternError {
 function codeOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return "unknown";
   return "code" in thrown && typeof thrown.code === "string" ? thrown.code : thrown.message;
-}
-
-/** Without characters that move a terminal's cursor, reorder text or forge lines. */
-function printable(text: string): string {
-  return text.replaceAll(
-    /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu,
-    (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`,
-  );
 }

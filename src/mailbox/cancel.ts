@@ -1,6 +1,6 @@
 import { asPosternError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
-import { digest16Of, objectKey, type CancelName } from "../protocol/object-key.ts";
+import { digest16Of, matchesDigest16, objectKey, type CancelName } from "../protocol/object-key.ts";
 import type { Receipt, RunRef } from "../protocol/receipt.ts";
 import { decodeCancel } from "../protocol/request.ts";
 import { isOwnTrustCode } from "./grants.ts";
@@ -47,7 +47,7 @@ export function receiptOfCancel(
   { from, runId, digest16 }: CancelName,
 ): Promise<Receipt | undefined> {
   return box.state.stepRun({ from, runId }, (view) => ({
-    answer: view.receipts.find((receipt) => digest16Of(receipt.requestDigest) === digest16),
+    answer: view.receipts.find((receipt) => matchesDigest16(digest16, receipt.requestDigest)),
   }));
 }
 

@@ -12,6 +12,7 @@ import {
 } from "../protocol/frame.ts";
 import { digest16Of, framesPrefix, objectKey, parseObjectKey } from "../protocol/object-key.ts";
 import type { OutboxRecord, TranscriptEnvelope } from "../state/state.ts";
+import { entriesBelow } from "../store/entries-below.ts";
 import { isOwnTrustCode } from "./grants.ts";
 import { openFromPeer, type Mailbox } from "./mailbox.ts";
 import { readObject } from "./read-object.ts";
@@ -109,18 +110,13 @@ export class FrameReader {
     const prefix = framesPrefix(this.#place());
     const found = new Set<number>();
     // Sorts after every key of the present attempt, and before every key of a later one.
-    let startAfter = `${prefix}${String(this.#attempt).padStart(4, "0")}-~`;
-    for (;;) {
-      const page = await this.#box.store.list({ prefix, startAfter, limit: limits.listPageKeys });
-      for (const { key } of page.entries) {
-        const name = parseObjectKey(key);
-        if (name?.kind === "frames" && name.seq === 0 && name.attempt > this.#attempt)
-          found.add(name.attempt);
-      }
-      const last = page.entries.at(-1)?.key;
-      if (!page.more || last === undefined) return [...found].toSorted((a, b) => b - a);
-      startAfter = last;
+    const startAfter = `${prefix}${String(this.#attempt).padStart(4, "0")}-~`;
+    for await (const { key } of entriesBelow(this.#box.store, { prefix, startAfter })) {
+      const name = parseObjectKey(key);
+      if (name?.kind === "frames" && name.seq === 0 && name.attempt > this.#attempt)
+        found.add(name.attempt);
     }
+    return [...found].toSorted((a, b) => b - a);
   }
 
   /** The verified envelope at one place; undefined when there is none that verifies. */

@@ -1,8 +1,8 @@
-import { limits } from "../base/limits.ts";
 import type { ObjectKey } from "../base/names.ts";
 import { parseEnvelope } from "../protocol/envelope.ts";
 import { digest16Of, framesPrefix, objectKey, parseObjectKey } from "../protocol/object-key.ts";
 import type { RunRef } from "../protocol/receipt.ts";
+import { entriesBelow } from "../store/entries-below.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { readObject } from "./read-object.ts";
 
@@ -19,18 +19,12 @@ export async function highestOwnAttempt(box: Mailbox, run: RunRef): Promise<numb
     digest16: digest16Of(requestDigest),
   });
   let highest = 0;
-  let startAfter: string | undefined;
-  for (;;) {
-    const after = startAfter === undefined ? {} : { startAfter };
-    const page = await box.store.list({ prefix, limit: limits.listPageKeys, ...after });
-    for (const { key } of page.entries) {
-      const name = parseObjectKey(key);
-      if (name?.kind !== "frames" || name.attempt <= highest) continue;
-      if (await isOwnFrames(box, objectKey(name))) highest = name.attempt;
-    }
-    startAfter = page.entries.at(-1)?.key;
-    if (!page.more || startAfter === undefined) return highest;
+  for await (const { key } of entriesBelow(box.store, { prefix })) {
+    const name = parseObjectKey(key);
+    if (name?.kind !== "frames" || name.attempt <= highest) continue;
+    if (await isOwnFrames(box, objectKey(name))) highest = name.attempt;
   }
+  return highest;
 }
 
 async function isOwnFrames(box: Mailbox, key: ObjectKey): Promise<boolean> {

@@ -5,6 +5,7 @@ import type { ObjectKey } from "../base/names.ts";
 import { parseEnvelope, signEnvelope } from "../protocol/envelope.ts";
 import { objectKey, ownerPrefix, parseObjectKey } from "../protocol/object-key.ts";
 import { decodeOwner, encodeOwner, type OwnerPayload } from "../protocol/owner.ts";
+import { entriesBelow } from "../store/entries-below.ts";
 import type { OwnerView, RunView } from "../state/state.ts";
 import { newNonce, type Mailbox } from "./mailbox.ts";
 import { readObject, type ReadObject } from "./read-object.ts";
@@ -102,27 +103,18 @@ async function nextClaims(box: Mailbox, generation: number): Promise<FoundClaim[
 
 async function listedClaims(box: Mailbox, generation: number): Promise<FoundClaim[]> {
   const found: FoundClaim[] = [];
-  const prefix = ownerPrefix(box.self);
-  let startAfter: string | undefined = generation > 0 ? ownerKey(box, generation) : undefined;
-  for (;;) {
-    const page = await box.store.list({
-      prefix,
-      limit: limits.listPageKeys,
-      ...(startAfter === undefined ? {} : { startAfter }),
-    });
-    for (const { key } of page.entries) {
-      const name = parseObjectKey(key);
-      if (name?.kind !== "owner" || name.generation <= generation) continue;
-      const claim = await verifiedClaim(
-        box,
-        name.generation,
-        await readObject(box.store, objectKey(name)),
-      );
-      if (claim !== undefined) found.push(claim);
-    }
-    startAfter = page.entries.at(-1)?.key;
-    if (!page.more || startAfter === undefined) return found;
+  const startAfter = generation > 0 ? ownerKey(box, generation) : undefined;
+  for await (const { key } of entriesBelow(box.store, {
+    prefix: ownerPrefix(box.self),
+    startAfter,
+  })) {
+    const name = parseObjectKey(key);
+    if (name?.kind !== "owner" || name.generation <= generation) continue;
+    const read = await readObject(box.store, objectKey(name));
+    const claim = await verifiedClaim(box, name.generation, read);
+    if (claim !== undefined) found.push(claim);
   }
+  return found;
 }
 
 /** The claim if it verifies under this gateway's own key; anything else is no claim, and is reported. */
@@ -214,7 +206,8 @@ export function requireOwner(view: RunView): void {
   }
 }
 
-function stateElsewhere(box: Mailbox): PosternError {
+/** What a state that no longer serves the name refuses with. */
+export function stateElsewhere(box: Mailbox): PosternError {
   return new PosternError(
     "STATE_ELSEWHERE",
     `another state serves ${box.self}: stop the other machine, or run \`postern state recover\` here`,

@@ -13,6 +13,7 @@ import {
 import { requestDigestOf, runIdOf } from "../protocol/run-id.ts";
 import type { OutboxRecord } from "../state/state.ts";
 import type { Mailbox } from "./mailbox.ts";
+import { stateElsewhere } from "./owner.ts";
 import { putExactly } from "./put-exactly.ts";
 
 export interface Outgoing {
@@ -154,13 +155,6 @@ export async function cancelRun(box: Mailbox, runId: RunId): Promise<void> {
   const cancel = record.cancel ?? signCancel(box, record);
   await box.state.noteOutbox(runId, { cancel });
   await box.store.put(cancel.key, cancel.envelope);
-}
-
-function stateElsewhere(box: Mailbox): PosternError {
-  return new PosternError(
-    "STATE_ELSEWHERE",
-    `another state serves ${box.self}: see \`postern state recover\``,
-  );
 }
 
 function signCancel(box: Mailbox, record: OutboxRecord): NonNullable<OutboxRecord["cancel"]> {

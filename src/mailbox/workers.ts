@@ -1,6 +1,7 @@
 import { chmodSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { errnoOf } from "../base/errno.ts";
 import { toBase32 } from "../base/bytes.ts";
 import { PosternError } from "../base/errors.ts";
 import { makePath } from "../base/folders.ts";
@@ -8,7 +9,7 @@ import { limits } from "../base/limits.ts";
 import { isWorkerId, type WorkerId } from "../base/names.ts";
 import type { Random } from "../base/random.ts";
 import { sqliteUri } from "../state/sqlite/database.ts";
-import { errnoOf, fileError } from "../state/file-errors.ts";
+import { fileError } from "../state/file-errors.ts";
 import { sqliteError } from "../state/sqlite/errors.ts";
 import type { Liveness } from "../state/state.ts";
 

@@ -10,7 +10,7 @@ import {
   type RunId,
 } from "../base/names.ts";
 
-/** What a key of the shared store names (SPEC.md, Keys). */
+/** What a key of the shared store names (SPEC.md, Object keys). */
 export type ObjectName =
   | { readonly kind: "card"; readonly gateway: GatewayName; readonly version: number }
   | { readonly kind: "owner"; readonly gateway: GatewayName; readonly generation: number }

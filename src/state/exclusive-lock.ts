@@ -1,6 +1,7 @@
+import { errnoOf } from "../base/errno.ts";
 import { closeSync, openSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import { errnoOf, fileError } from "./file-errors.ts";
+import { fileError } from "./file-errors.ts";
 import { sqliteUri } from "./sqlite/database.ts";
 import { sqliteError } from "./sqlite/errors.ts";
 

@@ -1,3 +1,4 @@
+import { errnoOf } from "../base/errno.ts";
 import { asPosternError, PosternError, type ErrorCode } from "../base/errors.ts";
 
 const noPermission = "it cannot be written: look at the permissions of its folder";
@@ -28,10 +29,4 @@ export function linkError(thrown: unknown, file: string): PosternError {
   if (!noLinks.has(errnoOf(thrown) ?? "")) return fileError(thrown, file);
   const what = `${file}: its file system has no hard links: use a local disk, not a FAT one`;
   return new PosternError("STATE_UNSAFE", what, { cause: thrown });
-}
-
-/** `ENOENT` and the like, or undefined for errors that have none. */
-export function errnoOf(thrown: unknown): string | undefined {
-  if (!(thrown instanceof Error) || !("code" in thrown)) return undefined;
-  return typeof thrown.code === "string" ? thrown.code : undefined;
 }

@@ -91,7 +91,7 @@ const noObject = ["ENOENT", "ENOTDIR", "ELOOP", "EMLINK", "ENXIO", "EISDIR"];
 
 /**
  * Objects are files below a folder, a key's segments are folders. One id file tells the folder from an
- * empty mount point (see `file-identity.ts`); both are looked at before and after every operation.
+ * empty mount point (see `file/identity.ts`); both are looked at before and after every operation.
  */
 export class FileStore implements Store {
   readonly capabilities: StoreCapabilities;

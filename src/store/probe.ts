@@ -65,7 +65,7 @@ export async function probeStore(store: Store, options: ProbeOptions): Promise<S
   }
 }
 
-/** SPEC.md, Keys: `<gateway>/probe/<26 characters>`. */
+/** SPEC.md, Object keys: `<gateway>/probe/<26 characters>`. */
 function freshKey(gateway: GatewayName, random: Random): ObjectKey {
   const key = `${gateway}/probe/${toBase32(random.bytes(16))}`;
   checkKey(key);

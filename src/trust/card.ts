@@ -86,7 +86,7 @@ function verifyCard(bytes: Uint8Array): OpenedCard {
   }
 }
 
-/** A card is signed for its place in the store (SPEC.md, Keys), also when it never lies there. */
+/** A card is signed for its place in the store (SPEC.md, Object keys), also when it never lies there. */
 function bindingOf({ realm, gateway, version }: CardPayload) {
   return { realm, key: objectKey({ kind: "card", gateway, version }) };
 }

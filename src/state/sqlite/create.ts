@@ -9,8 +9,9 @@ import {
   rmSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { errnoOf } from "../../base/errno.ts";
 import { PosternError } from "../../base/errors.ts";
-import { errnoOf, fileError, linkError } from "../file-errors.ts";
+import { fileError, linkError } from "../file-errors.ts";
 import { newMeta } from "../rules.ts";
 import { SqliteDatabase } from "./database.ts";
 import { identityOf, recordIdentity } from "./identity.ts";

@@ -1,3 +1,4 @@
+import { errnoOf } from "../../base/errno.ts";
 import { PosternError, type ErrorCode } from "../../base/errors.ts";
 
 const codesByErrno: Readonly<Record<string, readonly [ErrorCode, string]>> = {
@@ -19,12 +20,6 @@ const codesByErrno: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   ETIMEDOUT: ["STORE_UNREACHABLE", "the network file system does not answer"],
   EHOSTDOWN: ["STORE_UNREACHABLE", "the network file system does not answer"],
 };
-
-/** The system's code of a failed file operation (`ENOENT`, ...), or undefined. */
-function errnoOf(thrown: unknown): string | undefined {
-  if (!(thrown instanceof Error) || !("code" in thrown)) return undefined;
-  return typeof thrown.code === "string" ? thrown.code : undefined;
-}
 
 export function failedWith(thrown: unknown, ...errnos: readonly string[]): boolean {
   const errno = errnoOf(thrown);
