@@ -113,6 +113,11 @@ export const limits = {
   listingMs: 2 * second,
   /** While runs of a pass go on, its inbox is looked at again this often. */
   pollDelayMs: second,
+  /** `postern serve`: between two looks into the store while there is work, and while there is none. */
+  serveMinDelayMs: second,
+  serveMaxDelayMs: 30 * second,
+  /** How long a service that is told to stop lets runs go on before it ends them. */
+  serveGraceMs: 30 * second,
   /** Every so many fruitless looks at the predicted frame key, the frames are listed. */
   followLooksPerList: 5,
   defaultMaxConcurrentRuns: 8,

@@ -15,6 +15,7 @@ function count(most: number): z.ZodInt {
 }
 
 const secondMs = 1000;
+const longestServeSeconds = limits.longestSleepMs / secondMs;
 const descriptionShape = `use a text of at most ${limits.maxDescriptionBytes} bytes`;
 const commandShape = 'use a list of texts, the program first: ["node", "agent.js"]';
 
@@ -101,6 +102,21 @@ const configSchema = z.strictObject({
         .exactOptional(),
     })
     .meta({ description: "What `postern poll` does without flags." })
+    .exactOptional(),
+  serve: z
+    .strictObject({
+      minSeconds: count(longestServeSeconds)
+        .meta({
+          description: `Between two looks while there is work. Absent: ${limits.serveMinDelayMs / secondMs}.`,
+        })
+        .exactOptional(),
+      maxSeconds: count(longestServeSeconds)
+        .meta({
+          description: `Between two looks while there is none. Absent: ${limits.serveMaxDelayMs / secondMs}.`,
+        })
+        .exactOptional(),
+    })
+    .meta({ description: "How often `postern serve` looks into the store." })
     .exactOptional(),
 });
 

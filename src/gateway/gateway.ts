@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import { systemClock } from "../base/clock.ts";
+import { systemClock, type Clock } from "../base/clock.ts";
 import { PosternError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { Logger } from "../base/log.ts";
 import type { AgentName } from "../base/names.ts";
-import { systemRandom } from "../base/random.ts";
+import { systemRandom, type Random } from "../base/random.ts";
 import { execHandler } from "../handlers/exec.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
 import { openWorker } from "../mailbox/workers.ts";
@@ -41,6 +41,9 @@ export interface OpenGatewayOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Whether this process will admit: then it holds a worker's lock until it is closed. */
   readonly admits: boolean;
+  /** The machine's own when absent. */
+  readonly clock?: Clock;
+  readonly random?: Random;
 }
 
 /**
@@ -52,13 +55,13 @@ export async function openGateway({
   log,
   env,
   admits,
+  clock = systemClock,
+  random = systemRandom,
 }: OpenGatewayOptions): Promise<Gateway> {
   const { paths, config, signingKey } = openHome(home);
-  const clock = systemClock;
-  const random = systemRandom;
   await using undo = new AsyncDisposableStack();
 
-  const metered = meterStore(storeOf(config));
+  const metered = meterStore(storeOf(config, clock, random));
   const store = retryStore(logStore(metered.store, log, clock), { clock, random });
   undo.defer(() => store.close());
   const state = await openSqliteState({ file: paths.state, clock, machine: machineName() });
@@ -72,7 +75,7 @@ export async function openGateway({
   const liveness = worker ?? noWorker;
   const agents = new Map<AgentName, AgentRoute>();
   for (const settings of agentsOf(config).values())
-    agents.set(settings.name, routeOf(settings, env, log));
+    agents.set(settings.name, routeOf(settings, env, clock, log));
   const opened = undo.move();
   return {
     home: paths.home,
@@ -88,19 +91,22 @@ export async function openGateway({
   };
 }
 
-function storeOf(config: Config) {
+function storeOf(config: Config, clock: Clock, random: Random) {
   const url = parseStoreUrl(config.store);
   const capabilities = { driver: url.kind, location: url.location, atomicPut: "probe" } as const;
   const pinned = config.storeId === undefined ? {} : { expectedId: config.storeId };
-  return lazyStore(capabilities, () =>
-    openStore(url, { clock: systemClock, random: systemRandom, ...pinned }),
-  );
+  return lazyStore(capabilities, () => openStore(url, { clock, random, ...pinned }));
 }
 
-function routeOf(settings: AgentSettings, env: OpenGatewayOptions["env"], log: Logger): AgentRoute {
+function routeOf(
+  settings: AgentSettings,
+  env: OpenGatewayOptions["env"],
+  clock: Clock,
+  log: Logger,
+): AgentRoute {
   const { command, output, maxRunMs, onCrash } = settings;
   return {
-    handler: execHandler({ command, output, env, clock: systemClock, log }),
+    handler: execHandler({ command, output, env, clock, log }),
     maxRunMs,
     onCrash,
   };
