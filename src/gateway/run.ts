@@ -32,6 +32,7 @@ export class Run {
   readonly #options: RunOptions;
   readonly #lease: Lease;
   readonly #stop = new AbortController();
+  readonly #leaving = new AbortController();
   #reason: StopReason | undefined;
   /** Resolves when nothing is left to do here; it rejects when the end could not be committed or published. */
   readonly done: Promise<void>;
@@ -47,9 +48,10 @@ export class Run {
     return this.#options.receipt;
   }
 
-  /** Tells the handler to stop; the first reason counts. */
+  /** Tells the handler to stop; the first reason counts. Who stops the gateway does not wait for the store. */
   stop(reason: StopReason): void {
     this.#reason ??= reason;
+    if (reason === "stopping") this.#leaving.abort();
     this.#stop.abort();
   }
 
@@ -64,11 +66,23 @@ export class Run {
     if (started.status === "taken") return;
     if (started.status === "ended") return publishEnding(this.#box, started.receipt);
 
-    const writer = new FrameWriter(this.#box, this.#lease);
+    const writer = new FrameWriter(this.#box, this.#lease, this.#leaving.signal);
     const outcome = await this.#handle(writer, started.receipt);
-    if (!(await this.#commitOutcome(outcome))) return;
-    const ended = await this.#end(writer, outcome);
+    const ended =
+      (await this.#endAtOnce(writer, outcome)) ??
+      ((await this.#commitOutcome(outcome)) ? await this.#end(writer, outcome) : undefined);
     if (ended !== undefined) await publishEnding(this.#box, ended);
+  }
+
+  /** Outcome and end in one commit, where nothing is left to write or to look at before; else undefined. */
+  async #endAtOnce(writer: FrameWriter, outcome: TerminalPayload): Promise<Receipt | undefined> {
+    try {
+      const terminal = writer.sealed(outcome);
+      return terminal && (await commitEnd(this.#box, this.#lease, terminal));
+    } catch {
+      // Nothing is committed: the outcome alone is next, and what failed here may fail there with its reason.
+      return undefined;
+    }
   }
 
   /** What the handler has done is not thrown away because the state was busy for a moment. */
@@ -160,7 +174,9 @@ export class Run {
   /** The terminal follows the frames that stand; where those could not be written, it opens the next attempt. */
   async #end(writer: FrameWriter, outcome: TerminalPayload): Promise<Receipt | undefined> {
     try {
-      return await commitEnd(this.#box, this.#lease, await writer.finish(outcome));
+      const terminal = await writer.finish(outcome);
+      await ensureOwner(this.#box);
+      return await commitEnd(this.#box, this.#lease, terminal);
     } catch (thrown) {
       // Other bytes stand in the way, or the frames have no form on the wire: the attempt is over.
       if (asPosternError(thrown).class !== "trust") throw thrown;

@@ -28,14 +28,15 @@ export function commitOutcome(
 
 /**
  * Commits the end of a run, if it is still ours. `terminal` is the signed envelope that says it, to be put
- * only afterwards. Undefined when the run was taken: then nothing is published.
+ * only afterwards. Undefined when the run was taken: then nothing is published. Rejects with
+ * `STATE_ELSEWHERE`, `CLOCK_BEHIND`, `OWNER_UNCHECKED` when the last look is too old (see `ensureOwner`), or
+ * as the state does.
  */
-export async function commitEnd(
+export function commitEnd(
   box: Mailbox,
   lease: Lease,
   terminal: SignedTerminal,
 ): Promise<Receipt | undefined> {
-  await ensureOwner(box);
   return box.state.stepRun(lease.run, (view) => {
     const receipt = heldReceipt(lease, view);
     if (receipt === undefined) return { answer: undefined };

@@ -26,6 +26,7 @@ const storeDownDelayMs = 2000;
 export class FrameWriter {
   readonly #box: Mailbox;
   readonly #lease: Lease;
+  readonly #leaving: AbortSignal;
   readonly #pending: { readonly frame: Frame; readonly size: number }[] = [];
   #pendingBytes = 0;
   #writtenBytes = 0;
@@ -33,12 +34,16 @@ export class FrameWriter {
   #prev: Uint8Array = noPrev;
   #hurry = new AbortController();
   #writing: Promise<void> | undefined;
+  /** Whether an envelope is on its way, so that what follows it cannot be signed yet. */
+  #isPutting = false;
   #failed: PosternError | undefined;
   #finished = false;
 
-  constructor(box: Mailbox, lease: Lease) {
+  /** Once `leaving` aborts, an unreachable store is no longer waited for: what is pending is not written. */
+  constructor(box: Mailbox, lease: Lease, leaving: AbortSignal) {
     this.#box = box;
     this.#lease = lease;
+    this.#leaving = leaving;
   }
 
   /**
@@ -68,6 +73,18 @@ export class FrameWriter {
   }
 
   /**
+   * Signs the envelope that ends the attempt when nothing has to be written before it: then its owner can
+   * commit outcome and end as one. Undefined otherwise, or when it comes to nothing: then `finish` does it.
+   */
+  sealed(payload: TerminalPayload): SignedTerminal | undefined {
+    if (this.#isPutting || this.#failed !== undefined) return undefined;
+    const frame: Frame = { event: "terminal", payload, at: this.#box.clock.now() };
+    this.#finished = true;
+    this.#hurry.abort();
+    return this.#needsRoom(frame) ? undefined : this.#signTerminal(frame, payload);
+  }
+
+  /**
    * Signs the envelope that ends the attempt, once everything before it stands. The envelope is not put
    * here: its owner first commits that the run has ended. Rejects like `push`.
    */
@@ -77,16 +94,24 @@ export class FrameWriter {
     this.#hurry.abort();
     await this.#writing;
     this.#throwIfFailed();
-    const size = frameSizeOf(frame);
-    if (this.#isFull() || this.#pendingBytes + size > limits.maxFrameBytes) await this.#writeAll();
+    const together = this.#needsRoom(frame) ? undefined : this.#signTerminal(frame, payload);
+    if (together !== undefined) return together;
+    await this.#writeAll();
     this.#throwIfFailed();
-    const together = [...this.#pending.map((pending) => pending.frame), frame];
-    let envelope = this.#signIfFits(together);
-    if (envelope === undefined) {
-      await this.#writeAll();
-      this.#throwIfFailed();
-      envelope = this.#sign([frame]);
-    }
+    return this.#placed(this.#sign([frame]), payload);
+  }
+
+  #needsRoom(frame: Frame): boolean {
+    return this.#isFull() || this.#pendingBytes + frameSizeOf(frame) > limits.maxFrameBytes;
+  }
+
+  /** What is pending and the terminal in one envelope; undefined when that has too many items. */
+  #signTerminal(frame: Frame, payload: TerminalPayload): SignedTerminal | undefined {
+    const envelope = this.#signIfFits([...this.#pending.map((pending) => pending.frame), frame]);
+    return envelope && this.#placed(envelope, payload);
+  }
+
+  #placed(envelope: Uint8Array, payload: TerminalPayload): SignedTerminal {
     return { attempt: this.#lease.attempt, seq: this.#seq, envelope, payload };
   }
 
@@ -110,6 +135,7 @@ export class FrameWriter {
   }
 
   async #writeAll(): Promise<void> {
+    this.#isPutting = true;
     while (this.#pending.length > 0 && this.#failed === undefined) {
       try {
         await this.#writeBatch(this.#takeBatch());
@@ -117,6 +143,7 @@ export class FrameWriter {
         this.#failed = asPosternError(thrown);
       }
     }
+    this.#isPutting = false;
   }
 
   /** As many of the pending frames, at least one, as one envelope holds. */
@@ -145,7 +172,7 @@ export class FrameWriter {
   async #write(frames: readonly Frame[], envelope: Uint8Array): Promise<void> {
     const key = framesKey(this.#box, this.#lease.run, this.#lease.attempt, this.#seq);
     while ((await this.#tryPut(key, envelope)) === "unreachable") {
-      await this.#box.clock.sleep(storeDownDelayMs);
+      await this.#box.clock.sleep(storeDownDelayMs, this.#leaving);
     }
     this.#prev = chainOf(envelope);
     this.#seq += frames.length;
@@ -158,7 +185,8 @@ export class FrameWriter {
     try {
       if ((await putExactly(this.#box.store, key, envelope)) === "ours") return "stands";
     } catch (thrown) {
-      if (thrown instanceof PosternError && retryableStoreCodes.has(thrown.code)) {
+      const passes = thrown instanceof PosternError && retryableStoreCodes.has(thrown.code);
+      if (passes && !this.#leaving.aborted) {
         this.#box.log.warn(
           { key, code: thrown.code },
           "the store cannot be written now: trying again",

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { utf8 } from "../../src/base/bytes.ts";
 import { limits } from "../../src/base/limits.ts";
 import { leaseOf } from "../../src/mailbox/lease.ts";
+import { ensureOwner } from "../../src/mailbox/owner.ts";
 import { admit } from "../../src/mailbox/admit.ts";
 import { commitEnd, commitOutcome, publishEnding } from "../../src/mailbox/end.ts";
 import type { Mailbox } from "../../src/mailbox/mailbox.ts";
@@ -38,6 +39,7 @@ beforeEach(async () => {
 });
 
 async function ended(by: Mailbox = box): Promise<Receipt> {
+  await ensureOwner(by);
   const terminal = signBareTerminal(by, receipt, receipt.attempt, succeeded);
   const committed = await commitEnd(by, leaseOf(receipt), terminal);
   if (committed === undefined) throw new Error("the run was taken");
@@ -166,8 +168,11 @@ describe("a state that may no longer serve the name", () => {
     expect(two.doer.calls).toEqual([]);
   });
 
-  it("looks again when its last look is too old", async () => {
+  it("is looked at before the end when the last look is too old, and not committed without", async () => {
     two.clock.jump(limits.ownerLookMs);
+    const terminal = signBareTerminal(box, receipt, receipt.attempt, succeeded);
+    const unlooked = commitEnd(box, leaseOf(receipt), terminal);
+    expect(await codeOf(two.clock, unlooked)).toBe("OWNER_UNCHECKED");
     await ended();
     expect(two.doer.calls).toEqual(["get owner"]);
   });

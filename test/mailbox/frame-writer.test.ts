@@ -26,9 +26,11 @@ import {
 
 let two: TwoGateways;
 let writer: FrameWriter;
+let leaving: AbortController;
 beforeEach(() => {
   two = twoGateways();
-  writer = new FrameWriter(two.doer.process(), leaseOf(receiptWith()));
+  leaving = new AbortController();
+  writer = new FrameWriter(two.doer.process(), leaseOf(receiptWith()), leaving.signal);
 });
 
 const started: FrameEvent = { event: "started", payload: { agent, attempt: 1 } };
@@ -223,4 +225,36 @@ describe("bounds", () => {
     const rest = decoded(key, terminal.envelope).frames.length;
     expect(terminal.seq + rest).toBe(most + 2);
   });
+});
+
+describe("sealing at once", () => {
+  it("takes what is pending along, and puts nothing", async () => {
+    await writer.push(started);
+    const { seq, envelope } = writer.sealed(succeeded) ?? expect.fail("not sealed");
+    expect(seq).toBe(0);
+    const payload = decodeFrames(parseEnvelope("frames", envelope).untrustedPayload);
+    expect(payload.frames.map(({ event }) => event)).toEqual(["started", "terminal"]);
+    await two.clock.advance(limits.frameWindowMs);
+    expect(two.doer.calls).toEqual([]);
+  });
+
+  it("is refused while an envelope is on its way, and what comes after it is signed by `finish`", async () => {
+    await writer.push(started);
+    let sealed: unknown = "not asked";
+    two.doer.trouble = () => {
+      sealed = writer.sealed(succeeded);
+      return undefined;
+    };
+    await two.clock.advance(limits.frameWindowMs);
+    expect(sealed).toBeUndefined();
+    expect((await finish()).seq).toBe(1);
+  });
+});
+
+it("does not wait for a store that cannot be reached once the gateway is leaving", async () => {
+  two.doer.trouble = () => ({ when: "before", code: "STORE_UNREACHABLE" });
+  await writer.push(started);
+  await two.clock.advance(limits.frameWindowMs);
+  leaving.abort();
+  expect(await codeOf(two.clock, writer.finish(succeeded))).toBe("STORE_UNREACHABLE");
 });
