@@ -84,6 +84,10 @@ export const limits = {
   sweptPages: 16,
   /** Rows that one pass collects at most. */
   collectPerPass: 1000,
+  /** How long one look through the inbox goes on, as runs end and leave room, before the inbox is listed anew. */
+  scanMs: 10 * second,
+  /** Requests read and admitted at the same time in one process. */
+  admissionsAtOnce: 8,
   /** Rounds through the inbox in one scan: of each a page of every sender who has that much. */
   inboxPagesPerPeer: 4,
   /** Pages of the first round, at most one for each sender who fills it. */

@@ -4,7 +4,13 @@ import { requireTrust } from "../mailbox/grants.ts";
 import { follow } from "../mailbox/follow.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
 import { sweepFrames } from "../mailbox/sweep.ts";
-import { isOfOneRun, Responder, type Responded, type ResponderOptions } from "./responder.ts";
+import {
+  isOfOneRun,
+  Responder,
+  type MayStart,
+  type Responded,
+  type ResponderOptions,
+} from "./responder.ts";
 
 export interface PollOptions extends ResponderOptions {
   /** Admits at most so many runs. */
@@ -54,9 +60,10 @@ export async function poll(box: Mailbox, options: PollOptions): Promise<PollRepo
 async function respond(box: Mailbox, responder: Responder, options: PollOptions): Promise<void> {
   const { maxRuns = Infinity, maxTimeMs = Infinity, signal, onAdmissionOver } = options;
   const untilMs = box.clock.now() + maxTimeMs;
-  const mayStart = (): boolean => {
+  const mayStart: MayStart = (onTheirWay) => {
     const { admitted, takenOver } = responder.counts;
-    return signal?.aborted !== true && box.clock.now() < untilMs && admitted + takenOver < maxRuns;
+    const started = admitted + takenOver + onTheirWay;
+    return signal?.aborted !== true && box.clock.now() < untilMs && started < maxRuns;
   };
   const stop = (): void => responder.stop();
   signal?.addEventListener("abort", stop);
@@ -76,9 +83,9 @@ async function respond(box: Mailbox, responder: Responder, options: PollOptions)
  * While runs go on and more may start, new work is taken as it comes. A look that fails for the moment is
  * repeated; rejects with what the last one failed with.
  */
-async function goOn(box: Mailbox, responder: Responder, mayStart: () => boolean): Promise<void> {
+async function goOn(box: Mailbox, responder: Responder, mayStart: MayStart): Promise<void> {
   let failure: PosternError | undefined;
-  while (responder.active > 0 && mayStart()) {
+  while (responder.active > 0 && mayStart(0)) {
     await responder.oneDoneWithin(limits.pollDelayMs);
     if (responder.active === 0) break;
     try {

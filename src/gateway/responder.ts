@@ -41,6 +41,9 @@ export interface Responded {
   waiting: number;
 }
 
+/** Whether one more run may start, besides so many whose admission is on its way. */
+export type MayStart = (onTheirWay: number) => boolean;
+
 /**
  * The callee's side in one process: takes over what dead workers left, admits what waits, and runs it.
  * Admits only what it starts at once: at the bound it waits for a run to end.
@@ -49,6 +52,8 @@ export class Responder {
   readonly #box: Mailbox;
   readonly #options: ResponderOptions;
   readonly #runs = new Map<string, Run>();
+  /** Admissions on their way, each with whose request it is. */
+  readonly #admitting = new Map<Promise<unknown>, GatewayName>();
   readonly #counts: Responded = {
     admitted: 0,
     takenOver: 0,
@@ -81,8 +86,14 @@ export class Responder {
     return this.#runs.size;
   }
 
+  /** Whether requests were left in the inbox that may run once there is room, or time. */
+  get hasWaiting(): boolean {
+    return this.#counts.waiting > 0;
+  }
+
   /** Publishes committed ends whose publishing broke off, and takes over runs whose worker is gone. */
-  async recover(mayStart: () => boolean): Promise<void> {
+  async recover(mayStart: MayStart): Promise<void> {
+    const untilMs = this.#box.clock.now() + limits.scanMs;
     for (const receipt of await this.#box.state.receipts({
       are: "unacknowledged",
       limit: limits.recoverPerPass,
@@ -90,34 +101,84 @@ export class Responder {
       if (!this.#isActive(receipt))
         await this.#apart(receipt.runId, () => publishEnding(this.#box, receipt));
     }
+    this.#elsewhere = 0;
     for (const receipt of await this.#box.state.receipts({
       are: "open",
       limit: limits.recoverPerPass,
     })) {
       if (this.#isActive(receipt)) continue;
-      await this.#freeSlot(0);
-      if (!mayStart()) return;
+      while (this.#isFull() && this.#box.clock.now() < untilMs) await this.#oneDone();
+      if (this.#isFull() || !mayStart(0)) return;
       await this.#apart(receipt.runId, async () => {
         if (!(await this.#takeOver(receipt))) this.#elsewhere += 1;
       });
     }
   }
 
-  /** Looks through the inbox once; starts what it admits, as long as `mayStart` says so. */
-  async scan(mayStart: () => boolean): Promise<void> {
+  /**
+   * Looks through the inbox once; starts what it admits, as long as `mayStart` says so. What finds no room
+   * gets it as runs end, for as long as a listing is worth going on with; then it is left to the next scan.
+   */
+  async scan(mayStart: MayStart): Promise<void> {
     this.#counts.waiting = 0;
     for (const run of this.#runs.values()) run.checkTrust();
-    // Senders that have reached a quota: the rest of what they sent waits as well, unread.
-    const full = new Set<GatewayName>();
-    for await (const page of scanInbox(this.#box)) {
-      for (const cancel of page.cancels) await this.#hearCancel(cancel);
-      for (const waiting of page.waiting) {
-        const { from } = waiting.name;
-        if (full.has(from) || this.#isAtWork(waiting)) continue;
-        if (!(await this.#freeSlot(this.#elsewhere)) || !mayStart()) return;
-        await this.#apart(waiting.name.runId, () => this.#admit(waiting, full));
+    const untilMs = this.#box.clock.now() + limits.scanMs;
+    const scan = new Scan(mayStart);
+    try {
+      for await (const page of scanInbox(this.#box, scan.full)) {
+        for (const cancel of page.cancels) await this.#hearCancel(cancel);
+        let left = page.waiting;
+        do left = await this.#admitAll(left, scan);
+        while (left.length > 0 && scan.goesOn && (await this.#makesRoom(left, untilMs)));
+        for (const { name } of left) scan.full.add(name.from);
+        this.#counts.waiting += left.length;
+        if (!scan.goesOn) break;
+      }
+    } finally {
+      await Promise.all(this.#admitting.keys());
+    }
+    if (scan.failure !== undefined) throw scan.failure;
+  }
+
+  /** Admits what there is room for, several at once; returns what there was none for. */
+  async #admitAll(waiting: readonly Waiting[], scan: Scan): Promise<readonly Waiting[]> {
+    const left: Waiting[] = [];
+    for (const [index, request] of waiting.entries()) {
+      const { from } = request.name;
+      if (scan.full.has(from)) this.#counts.waiting += 1;
+      else if (!scan.takesStrangers && this.#isStranger(from)) continue;
+      else if (!this.#hasRoomFor(from)) left.push(request);
+      else if (!this.#isAtWork(request)) {
+        if (!(await this.#mayAdmit(scan))) return [...left, ...waiting.slice(index)];
+        this.#admitSoon(request, scan);
       }
     }
+    await Promise.all(this.#admitting.keys());
+    return left;
+  }
+
+  /** Whether one more may be admitted, once what is on its way leaves room to say so. */
+  async #mayAdmit(scan: Scan): Promise<boolean> {
+    while (this.#admitting.size >= limits.admissionsAtOnce) await this.#oneAdmitted();
+    while (scan.goesOn && this.#admitting.size > 0) {
+      if (scan.mayStart(this.#admitting.size)) return true;
+      await this.#oneAdmitted();
+    }
+    return scan.mayGoOn();
+  }
+
+  async #oneAdmitted(): Promise<void> {
+    await Promise.race(this.#admitting.keys());
+  }
+
+  #admitSoon(waiting: Waiting, scan: Scan): void {
+    const { runId, from } = waiting.name;
+    const admission: Promise<void> = this.#apart(runId, () => this.#admit(waiting, scan))
+      .catch((thrown: unknown) => {
+        scan.failure ??= asPosternError(thrown);
+      })
+      .finally(() => this.#admitting.delete(admission));
+    this.#admitting.set(admission, from);
   }
 
   /** Resolves when no run is active. Until then cancels are heard, as far as the store lets them through. */
@@ -152,7 +213,7 @@ export class Responder {
     for (const run of this.#runs.values()) run.stop("stopping");
   }
 
-  async #admit(waiting: Waiting, full: Set<GatewayName>): Promise<void> {
+  async #admit(waiting: Waiting, scan: Scan): Promise<void> {
     const result = await admit(this.#box, waiting, (agent) => this.#maxRunOf(agent));
     switch (result.status) {
       case "admitted":
@@ -167,11 +228,14 @@ export class Responder {
         this.#counts.answered += 1;
         return;
       case "quarantined":
-        this.#counts.quarantined += 1;
+        if (result.answer === "kept") this.#counts.quarantined += 1;
+        // Their names cost nothing to invent: what else lies there under any of them stays unread.
+        if (result.answer === "over-budget" && this.#isStranger(waiting.name.from))
+          scan.takesStrangers = false;
         return;
       case "waits":
         this.#counts.waiting += 1;
-        if (result.code === "QUOTA_REACHED") full.add(waiting.name.from);
+        if (result.code === "QUOTA_REACHED") scan.full.add(waiting.name.from);
         this.#box.log.info({ run: waiting.name.runId, code: result.code }, "a request waits");
         return;
       case "gone":
@@ -250,17 +314,35 @@ export class Responder {
     );
   }
 
-  /**
-   * Waits for room beside `others` until no run of our own is left to wait for; says whether there is room.
-   * What may stop a run at work is heard meanwhile.
-   */
-  async #freeSlot(others: number): Promise<boolean> {
-    const hasRoom = (): boolean => this.#runs.size + others < this.#options.maxConcurrentRuns;
-    while (this.#runs.size > 0 && !hasRoom()) {
-      await this.oneDoneWithin(limits.pollDelayMs);
-      if (!hasRoom()) await this.listen();
-    }
-    return hasRoom();
+  #isStranger(sender: GatewayName): boolean {
+    return this.#box.trust.current().grantsOf(sender) === undefined;
+  }
+
+  #isFull(): boolean {
+    return this.#runs.size + this.#admitting.size >= this.#options.maxConcurrentRuns;
+  }
+
+  /** Whether one more run of this sender fits, as far as this process knows; its admission asks the state. */
+  #hasRoomFor(sender: GatewayName): boolean {
+    const taken = this.#runs.size + this.#admitting.size + this.#elsewhere;
+    if (taken >= this.#options.maxConcurrentRuns) return false;
+    const most = this.#box.trust.current().grantsOf(sender)?.maxConcurrentRuns ?? Infinity;
+    const running = [...this.#runs.values()].filter(({ receipt }) => receipt.from === sender);
+    const admitting = [...this.#admitting.values()].filter((from) => from === sender);
+    return running.length + admitting.length < most;
+  }
+
+  /** Whether one of these has room, at the latest a moment from now. */
+  async #makesRoom(left: readonly Waiting[], untilMs: number): Promise<boolean> {
+    if (left.some(({ name }) => this.#hasRoomFor(name.from))) return true;
+    return this.#box.clock.now() < untilMs && (await this.#oneDone());
+  }
+
+  /** Waits a moment for a run to be done here; says whether one was. */
+  async #oneDone(): Promise<boolean> {
+    const { signal } = this.#wake;
+    if (this.#runs.size > 0) await this.#box.clock.sleep(limits.pollDelayMs, signal);
+    return signal.aborted;
   }
 
   /** What is wrong with a single run or request does not stand in the way of the others. */
@@ -273,6 +355,31 @@ export class Responder {
       this.#problems.push(error);
       this.#box.log.error({ run, code: error.code, err: error }, "a run cannot be dealt with now");
     }
+  }
+}
+
+/** One look through the inbox, and why it may not go on. */
+class Scan {
+  readonly mayStart: MayStart;
+  /** Senders that have reached a quota, or found no room: the rest of what they sent waits as well, unread. */
+  readonly full = new Set<GatewayName>();
+  /** False once their quarantine is full. */
+  takesStrangers = true;
+  failure: PosternError | undefined;
+  #over = false;
+
+  constructor(mayStart: MayStart) {
+    this.mayStart = mayStart;
+  }
+
+  get goesOn(): boolean {
+    return !this.#over && this.failure === undefined;
+  }
+
+  /** Asked before each admission; once it may not, the scan is over. */
+  mayGoOn(): boolean {
+    this.#over ||= !this.mayStart(0);
+    return this.goesOn;
   }
 }
 

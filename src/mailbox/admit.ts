@@ -17,7 +17,7 @@ import { denialOf, isOwnTrustCode, requireTrust, type MaxRunOf } from "./grants.
 import { newNonce, openFromPeer, type Mailbox, type Opened } from "./mailbox.ts";
 import { highestOwnAttempt } from "./own-attempts.ts";
 import { ensureOwner } from "./owner.ts";
-import { quarantineObject } from "./quarantine.ts";
+import { quarantineObject, type Quarantined } from "./quarantine.ts";
 import { readObject, tooLarge } from "./read-object.ts";
 import { signBareTerminal } from "./terminal.ts";
 
@@ -37,7 +37,7 @@ export type AdmitResult =
   /** A receipt stands: it is ended and published again, or somebody works on it. */
   | { readonly status: "exists"; readonly receipt: Receipt }
   | { readonly status: "answered"; readonly code: string }
-  | { readonly status: "quarantined"; readonly code: ErrorCode }
+  | { readonly status: "quarantined"; readonly code: ErrorCode; readonly answer: Quarantined }
   | { readonly status: "waits"; readonly code: ErrorCode }
   | { readonly status: "gone" };
 
@@ -243,8 +243,8 @@ async function keepSilenced(
 ): Promise<AdmitResult> {
   const code = "RECEIVED_TOO_LATE";
   const error = new PosternError(code, "received so late that no answer would be believed");
-  await quarantineObject(box, key, { from, bytes: request, size: request.length, error });
-  return { status: "quarantined", code };
+  const refused = { from, bytes: request, size: request.length, error };
+  return { status: "quarantined", code, answer: await quarantineObject(box, key, refused) };
 }
 
 async function refuse(
@@ -255,8 +255,8 @@ async function refuse(
   size: number,
   error: PosternError,
 ): Promise<AdmitResult> {
-  await quarantineObject(box, key, { from: name.from, bytes, size, error });
-  return { status: "quarantined", code: error.code };
+  const answer = await quarantineObject(box, key, { from: name.from, bytes, size, error });
+  return { status: "quarantined", code: error.code, answer };
 }
 
 /** A listing tells of cancels only while it is fresh: a request may have waited long for its turn. */

@@ -16,16 +16,22 @@ export interface InboxPage {
 
 /**
  * Yields what waits in rounds: of every sender at most one page, their requests in turn. Only who has more
- * than a page is listed in the rounds after the first, so that no sender starves another and an inbox
- * without floods costs one request. Names that no rule makes are reported once and left in place.
+ * than a page, and is not `skipped`, is listed in the rounds after the first, so that no sender starves
+ * another and an inbox without floods costs one request. Names that no rule makes are reported once and left
+ * in place.
  */
-export async function* scanInbox(box: Mailbox): AsyncGenerator<InboxPage> {
+export async function* scanInbox(
+  box: Mailbox,
+  skipped: ReadonlySet<string> = new Set(),
+): AsyncGenerator<InboxPage> {
   let listedMs = box.clock.now();
   let round = await listEverybody(box);
   yield await sortPage(box, round.entries, listedMs);
   for (let rounds = 1; rounds < limits.inboxPagesPerPeer && round.more.length > 0; rounds += 1) {
     listedMs = box.clock.now();
-    round = await listMore(box, round.more);
+    const more = round.more.filter(({ sender }) => !skipped.has(sender));
+    if (more.length === 0) return;
+    round = await listMore(box, more);
     yield await sortPage(box, round.entries, listedMs);
   }
 }

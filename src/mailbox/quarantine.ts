@@ -20,12 +20,14 @@ const budget = {
   maxEntries: limits.quarantineEntriesPerPeer,
 };
 
-/** Remembers what was refused, with the reason. True when the state now holds all that the object held. */
-export async function quarantine(box: Mailbox, refused: Refused): Promise<boolean> {
-  const known = refused.from !== undefined && isPeer(box, refused.from);
+/** What became of a refused object: kept now, kept before, or too much of its sender's to be kept. */
+export type Quarantined = "kept" | "known" | "over-budget";
+
+/** Remembers what was refused, with the reason. */
+export async function quarantine(box: Mailbox, refused: Refused): Promise<Quarantined> {
   const answer = await box.state.quarantine(
     {
-      bucket: known && refused.from !== undefined ? refused.from : strangersBucket,
+      bucket: bucketOf(box, refused.from),
       key: refused.key,
       bytes: refused.bytes,
       size: refused.size,
@@ -43,18 +45,22 @@ export async function quarantine(box: Mailbox, refused: Refused): Promise<boolea
       "left in place: the sender's quarantine is full",
     );
   }
-  return answer !== "over-budget" && refused.bytes !== null;
+  return answer;
 }
 
-/** Takes a refused object out of the inbox once its bytes are safe in quarantine. */
+/** Whose quarantine an object counts against. */
+export function bucketOf(box: Mailbox, from: GatewayName | undefined): string {
+  const isPeer = from !== undefined && box.trust.current().grantsOf(from) !== undefined;
+  return isPeer ? from : strangersBucket;
+}
+
+/** Takes a refused object out of the inbox once the state holds all that it held. */
 export async function quarantineObject(
   box: Mailbox,
   key: ObjectKey,
   refused: Omit<Refused, "key">,
-): Promise<void> {
-  if (await quarantine(box, { ...refused, key })) await box.store.delete(key);
-}
-
-function isPeer(box: Mailbox, name: GatewayName): boolean {
-  return box.trust.current().grantsOf(name) !== undefined;
+): Promise<Quarantined> {
+  const answer = await quarantine(box, { ...refused, key });
+  if (answer !== "over-budget" && refused.bytes !== null) await box.store.delete(key);
+  return answer;
 }

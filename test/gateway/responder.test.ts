@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import { limits } from "../../src/base/limits.ts";
 import { parseAgentName } from "../../src/base/names.ts";
 import { Responder } from "../../src/gateway/responder.ts";
 import { admit } from "../../src/mailbox/admit.ts";
@@ -29,10 +30,11 @@ describe("a scan", () => {
     two.doer.trusts(two.asker, { ...plainGrants, maxConcurrentRuns: 1 });
     plantRequest(two, { idempotencyKey: "a", more: { agentTarget: parseAgentName("secret") } });
     plantRequest(two, { idempotencyKey: "b", signedFor: "elsewhere" });
+    const responder = new Responder(doer, routes(hanger().handler));
+    await two.clock.until(responder.scan(always));
     plantRequest(two, { idempotencyKey: "c" });
     plantRequest(two, { idempotencyKey: "d" });
-    const responder = new Responder(doer, routes(hanger().handler));
-    await responder.scan(always);
+    await two.clock.until(responder.scan(always));
     expect(responder.counts).toEqual({
       admitted: 1,
       takenOver: 0,
@@ -57,10 +59,44 @@ describe("a scan", () => {
     two.doer.trusts(two.asker, { ...plainGrants, maxConcurrentRuns: 1 });
     for (const idempotencyKey of ["a", "b", "c", "d", "e"]) plantRequest(two, { idempotencyKey });
     const responder = new Responder(doer, routes(hanger().handler));
-    await responder.scan(always);
-    expect(two.doer.calls.filter((call) => call === "get request")).toHaveLength(2);
+    await two.clock.until(responder.scan(always));
+    expect(two.doer.calls.filter((call) => call === "get request")).toHaveLength(1);
+    expect(responder.counts.waiting).toBe(4);
     responder.stop();
     await two.clock.until(responder.settled());
+  });
+});
+
+describe("room that runs leave", () => {
+  it("is given to what waits without listing the inbox anew", async () => {
+    two.doer.trusts(two.asker, { ...plainGrants, maxConcurrentRuns: 1 });
+    for (const idempotencyKey of ["a", "b", "c", "d", "e"]) plantRequest(two, { idempotencyKey });
+    const responder = new Responder(doer, routes(sayer("done")));
+    await two.clock.until(responder.scan(always));
+    await two.clock.until(responder.settled());
+    expect(responder.counts).toMatchObject({ admitted: 5, waiting: 0 });
+    expect(two.doer.calls.filter((call) => call === "list inbox")).toHaveLength(1);
+  });
+
+  it("is not waited for longer than a moment: who else asks is not kept waiting", async () => {
+    two.doer.trusts(two.asker, { ...plainGrants, maxConcurrentRuns: 1 });
+    for (const idempotencyKey of ["a", "b"]) plantRequest(two, { idempotencyKey });
+    const responder = new Responder(doer, routes(hanger().handler));
+    const begunMs = two.clock.now();
+    await two.clock.until(responder.scan(always));
+    expect(two.clock.now() - begunMs).toBeLessThan(2 * limits.pollDelayMs);
+    responder.stop();
+    await two.clock.until(responder.settled());
+  });
+
+  it("goes to no more than may start, also while several are admitted at once", async () => {
+    for (const idempotencyKey of ["a", "b", "c", "d", "e"]) plantRequest(two, { idempotencyKey });
+    two.doer.trusts(two.asker, { ...plainGrants, maxConcurrentRuns: 9 });
+    const responder = new Responder(doer, routes(sayer()));
+    const mayStart = (onTheirWay: number) => responder.counts.admitted + onTheirWay < 3;
+    await two.clock.until(responder.scan(mayStart));
+    await two.clock.until(responder.settled());
+    expect(responder.counts.admitted).toBe(3);
   });
 });
 
