@@ -14,6 +14,7 @@ import type {
   OutboxFilter,
   OutboxRecord,
   QuarantineEntry,
+  QuarantineFilter,
   ReceiptFilter,
   Transcript,
 } from "./state.ts";
@@ -195,15 +196,11 @@ export class MemoryRecords implements Records {
     this.#changed().nonces.clear();
   }
 
-  quarantined({
-    limit,
-    bucket,
-  }: {
-    readonly limit: number;
-    readonly bucket?: string;
-  }): QuarantineEntry[] {
+  quarantined({ limit, bucket, released }: QuarantineFilter): QuarantineEntry[] {
     const found = [...this.#content.quarantine.values()].filter(
-      (entry) => bucket === undefined || entry.bucket === bucket,
+      (entry) =>
+        (bucket === undefined || entry.bucket === bucket) &&
+        (released === undefined || entry.released),
     );
     found.sort((a, b) => b.atMs - a.atMs || compare(a.id, b.id));
     return structuredClone(found.slice(0, limit));

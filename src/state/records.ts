@@ -4,6 +4,7 @@ import type {
   OutboxFilter,
   OutboxRecord,
   QuarantineEntry,
+  QuarantineFilter,
   ReceiptFilter,
   Transcript,
 } from "./state.ts";
@@ -56,7 +57,7 @@ export interface Records {
   putNonce(nonce: string): void;
   deleteNonces(): void;
 
-  quarantined(filter: { readonly limit: number; readonly bucket?: string }): QuarantineEntry[];
+  quarantined(filter: QuarantineFilter): QuarantineEntry[];
   quarantinedEntry(id: string): QuarantineEntry | undefined;
   quarantineHeld(bucket: string): QuarantineHeld;
   /** Ids of entries made before `beforeMs`, at most `limit`, the oldest first. */

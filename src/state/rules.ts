@@ -1,16 +1,12 @@
-import { sha256, toBase32, utf8 } from "../base/bytes.ts";
 import { PosternError } from "../base/errors.ts";
 import type { Receipt } from "../protocol/receipt.ts";
-import type { Meta, QuarantineHeld, StoredOutbox } from "./records.ts";
+import type { Meta, StoredOutbox } from "./records.ts";
 import type {
-  NewQuarantineEntry,
   OpenedOutbox,
   OutboxNote,
   OutboxRecord,
   OwnerLook,
   OwnerView,
-  QuarantineBudget,
-  QuarantineEntry,
   SteppedRun,
   Transcript,
 } from "./state.ts";
@@ -140,31 +136,4 @@ export function recoveredMeta(meta: Meta, nowMs: number): Meta {
   // The clock starts anew as well: one that once ran ahead must not stop admission for ever.
   const clock = { bornMs: nowMs, highestClockMs: nowMs };
   return { ...meta, ...clock, lookMs: null, claimedMs: null, elsewhere: false };
-}
-
-/** Texts are made well-formed: a key may be any name that a bucket made up, and a database keeps UTF-8. */
-export function quarantineEntryOf(entry: NewQuarantineEntry): QuarantineEntry {
-  const { bucket, key, bytes, size, code, detail, atMs } = entry;
-  const content = bytes === null ? utf8(`${size}`) : sha256(bytes);
-  const id = toBase32(sha256(Buffer.concat([sha256(utf8(key)), content]))).slice(0, 16);
-  return {
-    id,
-    bucket: bucket.toWellFormed(),
-    key: key.toWellFormed(),
-    bytes,
-    size,
-    code,
-    detail: detail.toWellFormed(),
-    atMs,
-  };
-}
-
-export function fitsBudget(
-  held: QuarantineHeld,
-  entry: NewQuarantineEntry,
-  budget: QuarantineBudget,
-): boolean {
-  return (
-    held.entries < budget.maxEntries && held.bytes + (entry.bytes?.length ?? 0) <= budget.maxBytes
-  );
 }

@@ -53,17 +53,24 @@ export interface State {
   noteOwner(look: OwnerLook): Promise<void>;
   owner(): Promise<OwnerView>;
 
-  /** Keeps refused bytes, or says why not. The same key and bytes are kept once. */
+  /**
+   * Keeps refused bytes, or says why not. The same key and bytes are kept once; where they stand released
+   * they are refused anew: that entry takes this `code`, `detail` and `atMs`, and is `kept` again.
+   */
   quarantine(
     entry: NewQuarantineEntry,
     budget: QuarantineBudget,
   ): Promise<"kept" | "known" | "over-budget">;
   /** The latest first. */
-  quarantined(filter: {
-    readonly limit: number;
-    readonly bucket?: string;
-  }): Promise<readonly QuarantineEntry[]>;
+  quarantined(filter: QuarantineFilter): Promise<readonly QuarantineEntry[]>;
   quarantinedEntry(id: string): Promise<QuarantineEntry | undefined>;
+  /**
+   * Marks an entry for admission; it counts against its budget and ages as before. `not-kept` when its bytes
+   * were left in the store.
+   */
+  releaseQuarantined(id: string): Promise<"released" | "unknown" | "not-kept">;
+  /** Deletes an entry, released or not; false when there is none. */
+  discardQuarantined(id: string): Promise<boolean>;
 
   /** Remembers the highest version seen of a document; `rolled-back` when `version` is lower. */
   seeVersion(document: string, version: number): Promise<"fine" | "rolled-back">;
@@ -217,6 +224,15 @@ export interface NewQuarantineEntry {
 export interface QuarantineEntry extends NewQuarantineEntry {
   /** 16 characters of base32: of the SHA-256 of key and bytes (key and size where there are no bytes). */
   readonly id: string;
+  /** Somebody decided that its bytes are to be looked at once more. */
+  readonly released: boolean;
+}
+
+export interface QuarantineFilter {
+  readonly limit: number;
+  readonly bucket?: string;
+  /** Only what is released. */
+  readonly released?: true;
 }
 
 export interface QuarantineBudget {

@@ -3,16 +3,15 @@ import { PosternError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { RunId, WorkerId } from "../base/names.ts";
 import type { Receipt, RunRef } from "../protocol/receipt.ts";
+import { discardQuarantined, quarantine, releaseQuarantined } from "./quarantine.ts";
 import type { Records, StoredOutbox } from "./records.ts";
 import {
   closedOutbox,
-  fitsBudget,
   isPastUse,
   lookedAt,
   notedOutbox,
   openedOutbox,
   ownerViewOf,
-  quarantineEntryOf,
   recoveredMeta,
   requireWritable,
 } from "./rules.ts";
@@ -28,6 +27,7 @@ import type {
   OwnerView,
   QuarantineBudget,
   QuarantineEntry,
+  QuarantineFilter,
   ReceiptFilter,
   RunStep,
   RunView,
@@ -152,25 +152,23 @@ export class RecordState implements State {
     entry: NewQuarantineEntry,
     budget: QuarantineBudget,
   ): Promise<"kept" | "known" | "over-budget"> {
-    const named = quarantineEntryOf(entry);
-    return this.#write(() => {
-      if (this.#records.quarantinedEntry(named.id) !== undefined) return "known";
-      if (!fitsBudget(this.#records.quarantineHeld(named.bucket), named, budget))
-        return "over-budget";
-      this.#records.putQuarantine(named);
-      return "kept";
-    });
+    return this.#write(() => quarantine(this.#records, entry, budget));
   }
 
-  async quarantined(filter: {
-    limit: number;
-    bucket?: string;
-  }): Promise<readonly QuarantineEntry[]> {
+  async quarantined(filter: QuarantineFilter): Promise<readonly QuarantineEntry[]> {
     return this.#read(() => this.#records.quarantined(filter));
   }
 
   async quarantinedEntry(id: string): Promise<QuarantineEntry | undefined> {
     return this.#read(() => this.#records.quarantinedEntry(id));
+  }
+
+  async releaseQuarantined(id: string): Promise<"released" | "unknown" | "not-kept"> {
+    return this.#write(() => releaseQuarantined(this.#records, id));
+  }
+
+  async discardQuarantined(id: string): Promise<boolean> {
+    return this.#write(() => discardQuarantined(this.#records, id));
   }
 
   async seeVersion(document: string, version: number): Promise<"fine" | "rolled-back"> {

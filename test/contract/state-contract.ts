@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { sha256, toBase32, utf8 } from "../../src/base/bytes.ts";
+import { utf8 } from "../../src/base/bytes.ts";
 import type { ErrorCode } from "../../src/base/errors.ts";
 import { limits } from "../../src/base/limits.ts";
 import { toJson } from "../../src/protocol/fields.ts";
@@ -23,6 +23,7 @@ import {
   transcriptFor,
   workerFor,
 } from "../state/samples.ts";
+import { quarantineContract } from "./quarantine-contract.ts";
 
 /** One place where a state is kept. */
 export interface StateUnderTest {
@@ -456,68 +457,7 @@ export function stateContract(
       });
     });
 
-    describe("quarantine", () => {
-      const budget = { maxBytes: 20, maxEntries: 3 };
-
-      it("keeps an object once, under an id made of its key and bytes", async () => {
-        const entry = refusedObject();
-        expect(await state.quarantine(entry, budget)).toBe("kept");
-        const again = refusedObject({ atMs: 5, code: "OTHER" });
-        expect(await state.quarantine(again, budget)).toBe("known");
-        const content = Buffer.concat([sha256(utf8(entry.key)), sha256(utf8("refused"))]);
-        const id = toBase32(sha256(content)).slice(0, 16);
-        expect(await state.quarantined(everything)).toStrictEqual([{ id, ...entry }]);
-        expect(await state.quarantinedEntry(id)).toStrictEqual({ id, ...entry });
-        expect(await state.quarantinedEntry("aaaa")).toBeUndefined();
-      });
-
-      it("tells other bytes under the same key apart, and sizes where there are no bytes", async () => {
-        const tooLarge = { bytes: null, size: 100 };
-        expect(await state.quarantine(refusedObject(), budget)).toBe("kept");
-        expect(await state.quarantine(refusedObject(tooLarge), budget)).toBe("kept");
-        expect(await state.quarantine(refusedObject(tooLarge), budget)).toBe("known");
-        const larger = refusedObject({ bytes: null, size: 101 });
-        expect(await state.quarantine(larger, budget)).toBe("kept");
-      });
-
-      it("keeps to its budget of bytes and entries for each bucket by itself", async () => {
-        const sized = (
-          key: string,
-          size: number,
-          bucket = "p",
-        ): Parameters<State["quarantine"]>[0] =>
-          refusedObject({ bucket, key, bytes: new Uint8Array(size), size });
-        expect(await state.quarantine(sized("a", 20), budget)).toBe("kept");
-        expect(await state.quarantine(sized("b", 1), budget)).toBe("over-budget");
-        expect(await state.quarantine(sized("a", 20), budget)).toBe("known");
-        expect(await state.quarantine(sized("b", 1, "q"), budget)).toBe("kept");
-        expect(await state.quarantine(sized("c", 0), budget)).toBe("kept");
-        expect(await state.quarantine(sized("d", 0), budget)).toBe("kept");
-        expect(await state.quarantine(sized("e", 0), budget)).toBe("over-budget");
-      });
-
-      it("lists the latest first, at most so many, of one bucket if asked", async () => {
-        for (const [key, atMs, bucket] of [
-          ["a", 1, "p"],
-          ["b", 3, "q"],
-          ["c", 2, "p"],
-        ] as const) {
-          await state.quarantine(refusedObject({ key, atMs, bucket, bytes: null }), budget);
-        }
-        const keys = async (filter: { limit: number; bucket?: string }): Promise<string[]> =>
-          (await state.quarantined(filter)).map((entry) => entry.key);
-        expect(await keys(everything)).toStrictEqual(["b", "c", "a"]);
-        expect(await keys({ limit: 2 })).toStrictEqual(["b", "c"]);
-        expect(await keys({ limit: 9, bucket: "p" })).toStrictEqual(["c", "a"]);
-      });
-
-      it("keeps names as a bucket may make them up, ill-formed text made well-formed", async () => {
-        const entry = refusedObject({ key: "a\u0000b/../\n\u001b[2J\ud800", detail: "\udfff" });
-        await state.quarantine(entry, budget);
-        const [kept] = await state.quarantined(everything);
-        expect(kept).toMatchObject({ key: "a\u0000b/../\n\u001b[2J\ufffd", detail: "\ufffd" });
-      });
-    });
+    quarantineContract(() => state);
 
     describe("versions and series", () => {
       it("see a lower version of a document as rolled back", async () => {
@@ -631,12 +571,15 @@ export function stateContract(
         expect(await state.collect(options)).toStrictEqual(nothing);
       });
 
-      it("takes quarantined objects only past their retention", async () => {
+      it("takes quarantined objects only past their retention, released or not", async () => {
         const budget = { maxBytes: 99, maxEntries: 9 };
+        await state.quarantine(refusedObject({ atMs: endedMs, key: "released" }), budget);
+        const [entry] = await state.quarantined(everything);
+        await state.releaseQuarantined(entry?.id ?? "none");
         await state.quarantine(refusedObject({ atMs: endedMs }), budget);
         expect(await state.collect(options)).toStrictEqual(nothing);
         clock.ms += 1;
-        expect(await state.collect(options)).toStrictEqual({ ...nothing, quarantine: 1 });
+        expect(await state.collect(options)).toStrictEqual({ ...nothing, quarantine: 2 });
         expect(await state.quarantined(everything)).toStrictEqual([]);
       });
 

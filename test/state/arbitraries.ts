@@ -199,6 +199,7 @@ export type Call =
       readonly maxBytes: number;
       readonly maxEntries: number;
     }
+  | { readonly do: "release" | "discard"; readonly ofLatest: number }
   | { readonly do: "seeVersion"; readonly document: string; readonly version: number }
   | { readonly do: "nextNumber"; readonly series: string }
   | { readonly do: "collect"; readonly options: CollectOptions }
@@ -230,6 +231,10 @@ export const anyCall: fc.Arbitrary<Call> = fc.oneof(
       maxBytes: fc.nat({ max: 100 }),
       maxEntries: fc.nat({ max: 4 }),
     },
+    plain,
+  ),
+  fc.record(
+    { do: fc.constantFrom("release" as const, "discard" as const), ofLatest: fc.nat({ max: 3 }) },
     plain,
   ),
   fc.record(

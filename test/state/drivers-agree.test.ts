@@ -80,6 +80,10 @@ async function answered(state: State, call: Call): Promise<unknown> {
       return state.noteOwner(call.look);
     case "quarantine":
       return state.quarantine(call.entry, call);
+    case "release":
+      return state.releaseQuarantined(await idOfLatest(state, call.ofLatest));
+    case "discard":
+      return state.discardQuarantined(await idOfLatest(state, call.ofLatest));
     case "seeVersion":
       return state.seeVersion(call.document, call.version);
     case "nextNumber":
@@ -89,6 +93,12 @@ async function answered(state: State, call: Call): Promise<unknown> {
     case "recover":
       return state.recover();
   }
+}
+
+/** The id of the quarantine entry with so many later ones, or none's. */
+async function idOfLatest(state: State, later: number): Promise<string> {
+  const entries = await state.quarantined({ limit });
+  return entries[later]?.id ?? "none";
 }
 
 async function contentOf(state: State): Promise<unknown> {
@@ -110,6 +120,8 @@ async function contentOf(state: State): Promise<unknown> {
     owner: await state.owner(),
     quarantined: await state.quarantined({ limit }),
     ofBucket: await state.quarantined({ limit, bucket: "p" }),
+    released: await state.quarantined({ limit, released: true }),
+    releasedOfBucket: await state.quarantined({ limit, bucket: "p", released: true }),
     perName: await Promise.all(names.map(perName)),
   };
 }

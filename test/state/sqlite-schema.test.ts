@@ -1,9 +1,23 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { utf8 } from "../../src/base/bytes.ts";
+import { createSqliteState, openSqliteState } from "../../src/state/sqlite.ts";
 import { SqliteDatabase } from "../../src/state/sqlite/database.ts";
+import { identityOf, recordIdentity } from "../../src/state/sqlite/identity.ts";
 import { markAsState, migrate, requireKnownVersion } from "../../src/state/sqlite/schema.ts";
+import type { State } from "../../src/state/state.ts";
+import {
+  cancelFor,
+  endedAt,
+  outboxFor,
+  receiptFor,
+  refusedObject,
+  SetClock,
+  succeeded,
+  transcriptFor,
+} from "./samples.ts";
 
 const first = "CREATE TABLE one (x INTEGER) STRICT; INSERT INTO one VALUES (1);";
 const second = "ALTER TABLE one ADD COLUMN y INTEGER NOT NULL DEFAULT 7;";
@@ -48,3 +62,70 @@ describe("migration", () => {
     );
   });
 });
+
+describe("a state of version 1, as a program of then left it", () => {
+  const clock = new SetClock(5000);
+  let folder: string;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), "postern-state-"));
+  });
+  afterEach(async () => {
+    await rm(folder, { recursive: true });
+  });
+
+  /** The state of then, opened by this program. */
+  async function ofThen(): Promise<State> {
+    const file = join(folder, "then.sqlite");
+    await writeFile(file, "");
+    const database = new SqliteDatabase({ file });
+    database.exec(await readFile(join(import.meta.dirname, "version-1.sql"), "utf8"));
+    recordIdentity(database, identityOf(file, "m"));
+    database.close();
+    return openSqliteState({ file, clock, machine: "m" });
+  }
+
+  it("keeps every row on its way to the present version", async () => {
+    const state = await ofThen();
+    const terminal = { attempt: 1, seq: 3, envelope: utf8("terminal"), payload: succeeded };
+    const ended = receiptFor("ended", {
+      receivedMs: 900,
+      outcome: succeeded,
+      ...endedAt(2000, { acknowledged: false, terminal }),
+    });
+    expect(await state.receipt(receiptFor("open"))).toStrictEqual(receiptFor("open"));
+    expect(await state.receipt(ended)).toStrictEqual(ended);
+    const asked = outboxFor("asked", { sentMs: 1001, cancel: cancelFor("asked") });
+    expect(await state.outboxRecord(asked.runId)).toStrictEqual(asked);
+    const closed = outboxFor("closed", { state: "closed", closedMs: 3000, terminal: succeeded });
+    expect(await state.outboxRecord(closed.runId)).toStrictEqual(closed);
+    const transcript = transcriptFor("closed", 3000, 1);
+    expect(await state.transcript(closed.runId)).toStrictEqual(transcript);
+    const entries = await state.quarantined({ limit: 9 });
+    expect(entries.map(({ id: _, ...entry }) => entry)).toStrictEqual(
+      [refusedObject(), refusedObject({ bytes: null, size: 100 })].map((entry) => ({
+        ...entry,
+        released: false,
+      })),
+    );
+    expect(await state.owner()).toMatchObject({ lookMs: 10, generation: 3, claimedMs: 5 });
+    expect(await state.knowsOwnerNonce("n")).toBe(true);
+    expect(await state.seeVersion("trust", 4)).toBe("rolled-back");
+    expect(await state.nextNumber("card")).toBe(2);
+    await state.close();
+  });
+
+  it("has the tables and indexes of a new one afterwards", async () => {
+    await (await ofThen()).close();
+    const file = join(folder, "new.sqlite");
+    await (await createSqliteState({ file, clock, machine: "m" })).close();
+    expect(schemaOf(join(folder, "then.sqlite"))).toStrictEqual(schemaOf(file));
+  });
+});
+
+function schemaOf(file: string): string[] {
+  const database = new SqliteDatabase({ file });
+  const rows = database.all("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name");
+  database.close();
+  return rows.map((row) => row.text("sql"));
+}

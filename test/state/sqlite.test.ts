@@ -123,7 +123,7 @@ describe("a sqlite state", () => {
       edit(file, "PRAGMA user_version = 99");
       await expect(openSqliteState(options)).rejects.toMatchObject(coded("STATE_UNSUPPORTED"));
       await expect(recoverSqliteState(options)).rejects.toMatchObject(coded("STATE_UNSUPPORTED"));
-      edit(file, "PRAGMA user_version = 1");
+      edit(file, "PRAGMA user_version = 2");
       await (await openSqliteState(options)).close();
     });
 

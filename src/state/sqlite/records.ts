@@ -13,6 +13,7 @@ import type {
 } from "../records.ts";
 import type { SqliteDatabase } from "./database.ts";
 import { outboxColumns, outboxRecordOf, settledOutboxOf, transcriptEnvelopeOf } from "./outbox.ts";
+import { quarantineColumns, quarantineEntryOf } from "./quarantine.ts";
 import { receiptColumns, receiptOf, settledReceiptOf } from "./receipts.ts";
 import type { Row } from "./row.ts";
 import { terminalOf, terminalText } from "./terminal.ts";
@@ -20,6 +21,7 @@ import type {
   OutboxFilter,
   OutboxRecord,
   QuarantineEntry,
+  QuarantineFilter,
   ReceiptFilter,
   Transcript,
 } from "../state.ts";
@@ -210,22 +212,12 @@ export class SqliteRecords implements Records {
     this.#database.run("DELETE FROM nonces");
   }
 
-  quarantined({
-    limit,
-    bucket,
-  }: {
-    readonly limit: number;
-    readonly bucket?: string;
-  }): QuarantineEntry[] {
-    const rows =
-      bucket === undefined
-        ? this.#database.all("SELECT * FROM quarantine ORDER BY at_ms DESC, id LIMIT ?", limit)
-        : this.#database.all(
-            "SELECT * FROM quarantine WHERE bucket = ? ORDER BY at_ms DESC, id LIMIT ?",
-            bucket,
-            limit,
-          );
-    return rows.map(quarantineEntryOf);
+  quarantined({ limit, bucket, released }: QuarantineFilter): QuarantineEntry[] {
+    const of = bucket === undefined ? "" : "AND bucket = ?";
+    const that = released === undefined ? "" : "AND released = 1";
+    const sql = `SELECT * FROM quarantine WHERE true ${of} ${that} ORDER BY at_ms DESC, id LIMIT ?`;
+    const values = bucket === undefined ? [limit] : [bucket, limit];
+    return this.#database.all(sql, ...values).map(quarantineEntryOf);
   }
 
   quarantinedEntry(id: string): QuarantineEntry | undefined {
@@ -248,17 +240,7 @@ export class SqliteRecords implements Records {
   }
 
   putQuarantine(entry: QuarantineEntry): void {
-    this.#put("quarantine", ["id"], {
-      id: entry.id,
-      bucket: entry.bucket,
-      key: entry.key,
-      size: entry.size,
-      kept_bytes: entry.bytes?.length ?? 0,
-      code: entry.code,
-      at_ms: entry.atMs,
-      detail: entry.detail,
-      bytes: entry.bytes,
-    });
+    this.#put("quarantine", ["id"], quarantineColumns(entry));
   }
 
   deleteQuarantine(id: string): void {
@@ -311,17 +293,4 @@ function byReceived(a: Receipt, b: Receipt): number {
 
 function mapped<T>(row: Row | undefined, map: (row: Row) => T): T | undefined {
   return row === undefined ? undefined : map(row);
-}
-
-function quarantineEntryOf(row: Row): QuarantineEntry {
-  return {
-    id: row.text("id"),
-    bucket: row.text("bucket"),
-    key: row.text("key"),
-    bytes: row.bytesOrNull("bytes"),
-    size: row.integer("size"),
-    code: row.text("code"),
-    detail: row.text("detail"),
-    atMs: row.integer("at_ms"),
-  };
 }

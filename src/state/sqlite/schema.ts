@@ -133,10 +133,19 @@ CREATE INDEX quarantine_bucket ON quarantine (bucket, at_ms DESC, id, kept_bytes
 `;
 
 /**
+ * Columns that are added stand behind the large values: they are read with the whole row, or from an index.
+ * Each has a default, for a program of the version before that is still at work.
+ */
+const secondVersion = `
+ALTER TABLE quarantine ADD COLUMN released INTEGER NOT NULL DEFAULT 0 CHECK (released IN (0, 1));
+CREATE INDEX quarantine_released ON quarantine (at_ms DESC, id) WHERE released = 1;
+`;
+
+/**
  * What brings a state from each version to the next; a state's version (`user_version`) is the number of
  * these that it has been through. An entry that was released is never changed.
  */
-const migrations: readonly string[] = [firstVersion];
+const migrations: readonly string[] = [firstVersion, secondVersion];
 
 /**
  * Brings a state up to this program's version, in one transaction. Throws as `requireKnownVersion` does.
