@@ -98,6 +98,7 @@ function sign(
     closedMs: null,
     terminal: null,
     cancel: null,
+    read: null,
   };
 }
 

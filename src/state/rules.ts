@@ -7,6 +7,7 @@ import type {
   OutboxRecord,
   OwnerLook,
   OwnerView,
+  ReadPosition,
   SteppedRun,
   Transcript,
 } from "./state.ts";
@@ -74,6 +75,7 @@ export function notedOutbox(stored: StoredOutbox, note: OutboxNote, nowMs: numbe
     answered: record.answered || (note.answered ?? false),
     displaced: note.displaced ?? record.displaced,
     cancel: record.cancel ?? note.cancel ?? null,
+    read: furthest(record.read, note.read ?? null),
     state,
   };
   const changed =
@@ -81,6 +83,7 @@ export function notedOutbox(stored: StoredOutbox, note: OutboxNote, nowMs: numbe
     noted.answered !== record.answered ||
     noted.displaced !== record.displaced ||
     noted.cancel !== record.cancel ||
+    noted.read !== record.read ||
     state !== record.state;
   if (!changed) return stored;
   if (state === record.state) return { record: noted, settledMs: stored.settledMs };
@@ -95,6 +98,13 @@ export function closedOutbox(record: OutboxRecord, transcript: Transcript): Stor
 function latest(one: number | null, other: number | null): number | null {
   if (one === null || other === null) return one ?? other;
   return Math.max(one, other);
+}
+
+function furthest(one: ReadPosition | null, other: ReadPosition | null): ReadPosition | null {
+  if (one === null || other === null) return one ?? other;
+  const isFurther =
+    other.attempt > one.attempt || (other.attempt === one.attempt && other.seq > one.seq);
+  return isFurther ? other : one;
 }
 
 export function ownerViewOf(meta: Meta): OwnerView {

@@ -148,11 +148,25 @@ export interface OutboxRecord {
   readonly terminal: TerminalPayload | null;
   /** The signed cancel and its key, once the caller asked for one. */
   readonly cancel: { readonly key: ObjectKey; readonly envelope: Uint8Array } | null;
+  /** How far verified frames were read without coming to an end; null before the first. Closing leaves it. */
+  readonly read: ReadPosition | null;
 }
 
-/** The latest `sentMs` stands, `answered` stays true, and the first `cancel` stays: it is never signed again. */
+/** A place in the frames of one run (SPEC.md, Reading frames). */
+export interface ReadPosition {
+  readonly attempt: number;
+  /** The number of the frame that is expected next. */
+  readonly seq: number;
+  /** What the next envelope's `prev` must be: the chain value of the last one that was read. */
+  readonly prev: Uint8Array;
+}
+
+/**
+ * The latest `sentMs` and the furthest `read` stand (the highest attempt, in it the highest seq), `answered`
+ * stays true, and the first `cancel` stays: it is never signed again.
+ */
 export type OutboxNote = Partial<
-  Pick<OutboxRecord, "sentMs" | "answered" | "displaced" | "cancel">
+  Pick<OutboxRecord, "sentMs" | "answered" | "displaced" | "cancel" | "read">
 > & {
   /** Only from `open` to `unknown` and back; a closed record stays closed. */
   readonly state?: "open" | "unknown";

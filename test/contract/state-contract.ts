@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { utf8 } from "../../src/base/bytes.ts";
+import { sha256, utf8 } from "../../src/base/bytes.ts";
 import type { ErrorCode } from "../../src/base/errors.ts";
 import { limits } from "../../src/base/limits.ts";
 import { toJson } from "../../src/protocol/fields.ts";
 import type { TerminalPayload } from "../../src/protocol/frame.ts";
 import type { Receipt } from "../../src/protocol/receipt.ts";
-import type { CollectOptions, RunView, State } from "../../src/state/state.ts";
+import type { CollectOptions, ReadPosition, RunView, State } from "../../src/state/state.ts";
 import { anyFarOutbox, anyFarReceipt, anyTerminal } from "../state/arbitraries.ts";
 import {
   cancelFor,
@@ -312,6 +312,30 @@ export function stateContract(
         expect(await state.outboxRecord(runId)).toStrictEqual({ ...noted, displaced: false });
         await state.noteOutbox(runId, { sentMs: null, cancel: null });
         expect(await state.outboxRecord(runId)).toStrictEqual({ ...noted, displaced: false });
+      });
+
+      it("keeps how far its frames were read, in the highest attempt, also once it is closed", async () => {
+        const { runId } = outboxFor("a");
+        const at = (attempt: number, seq: number): ReadPosition => ({
+          attempt,
+          seq,
+          prev: sha256(utf8(`${attempt} ${seq}`)),
+        });
+        await state.openOutbox(outboxFor("a"));
+        for (const [noted, stands] of [
+          [at(1, 4), at(1, 4)],
+          [at(1, 3), at(1, 4)],
+          [{ ...at(1, 4), prev: utf8("another") }, at(1, 4)],
+          [null, at(1, 4)],
+          [at(1, 9), at(1, 9)],
+          [at(2, 1), at(2, 1)],
+          [at(1, 20), at(2, 1)],
+        ] as const) {
+          await state.noteOutbox(runId, { read: noted });
+          expect((await state.outboxRecord(runId))?.read).toStrictEqual(stands);
+        }
+        await state.closeOutbox(runId, transcriptFor("a", 7));
+        expect((await state.outboxRecord(runId))?.read).toStrictEqual(at(2, 1));
       });
 
       it("goes to unknown and back, and stays closed once it is closed", async () => {

@@ -10,6 +10,7 @@ import type {
   OutboxNote,
   OutboxRecord,
   OwnerLook,
+  ReadPosition,
 } from "../../src/state/state.ts";
 import {
   cancelFor,
@@ -113,6 +114,10 @@ function anyReceipt(when: fc.Arbitrary<number> = moments): fc.Arbitrary<Receipt>
 
 export const anyFarReceipt: fc.Arbitrary<Receipt> = anyReceipt(far);
 
+function anyRead(when: fc.Arbitrary<number> = fc.nat({ max: 3 })): fc.Arbitrary<ReadPosition> {
+  return fc.record({ attempt: when, seq: when, prev: bytes }, plain);
+}
+
 function anyOutbox(when: fc.Arbitrary<number> = moments): fc.Arbitrary<OutboxRecord> {
   const change = fc.record(
     {
@@ -129,6 +134,7 @@ function anyOutbox(when: fc.Arbitrary<number> = moments): fc.Arbitrary<OutboxRec
       answered: fc.boolean(),
       displaced: fc.boolean(),
       cancel: maybe(names.map(cancelFor)),
+      read: maybe(anyRead(when)),
     },
     plain,
   );
@@ -144,13 +150,15 @@ const anyNote: fc.Arbitrary<OutboxNote> = fc
     fc.option(fc.boolean(), { nil: undefined }),
     fc.option(maybe(names.map(cancelFor)), { nil: undefined }),
     fc.constantFrom("open" as const, "unknown" as const, undefined),
+    fc.option(maybe(anyRead()), { nil: undefined }),
   )
-  .map(([sentMs, answered, displaced, cancel, state]) => ({
+  .map(([sentMs, answered, displaced, cancel, state, read]) => ({
     ...(sentMs === undefined ? {} : { sentMs }),
     ...(answered === undefined ? {} : { answered }),
     ...(displaced === undefined ? {} : { displaced }),
     ...(cancel === undefined ? {} : { cancel }),
     ...(state === undefined ? {} : { state }),
+    ...(read === undefined ? {} : { read }),
   }));
 
 const anyLook: fc.Arbitrary<OwnerLook> = fc.record(

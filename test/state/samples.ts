@@ -115,6 +115,7 @@ export function outboxFor(name: string, change: Partial<OutboxRecord> = {}): Out
     closedMs: null,
     terminal: null,
     cancel: null,
+    read: null,
     ...change,
   };
 }

@@ -4,7 +4,7 @@ import { objectKey, parseObjectKey } from "../../protocol/object-key.ts";
 import type { SettledOutbox, StoredOutbox } from "../records.ts";
 import type { Row } from "./row.ts";
 import { terminalOf, terminalText } from "./terminal.ts";
-import type { OutboxRecord, TranscriptEnvelope } from "../state.ts";
+import type { OutboxRecord, ReadPosition, TranscriptEnvelope } from "../state.ts";
 
 /** An outbox record's columns, each with the value it is given. */
 export function outboxColumns({ record, settledMs }: StoredOutbox): Record<string, SQLInputValue> {
@@ -29,6 +29,9 @@ export function outboxColumns({ record, settledMs }: StoredOutbox): Record<strin
     cancel_envelope: record.cancel?.envelope ?? null,
     payload: record.payload,
     envelope: record.envelope,
+    read_attempt: record.read?.attempt ?? null,
+    read_seq: record.read?.seq ?? null,
+    read_prev: record.read?.prev ?? null,
   };
 }
 
@@ -54,6 +57,15 @@ export function outboxRecordOf(row: Row): OutboxRecord {
     cancel: row.isNull("cancel_key")
       ? null
       : { key: row.parsed("cancel_key", objectKeyOf), envelope: row.bytes("cancel_envelope") },
+    read: row.isNull("read_attempt") ? null : readPositionOf(row),
+  };
+}
+
+function readPositionOf(row: Row): ReadPosition {
+  return {
+    attempt: row.integer("read_attempt"),
+    seq: row.integer("read_seq"),
+    prev: row.bytes("read_prev"),
   };
 }
 
