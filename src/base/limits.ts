@@ -120,6 +120,12 @@ export const limits = {
   /** `postern serve`: between two looks into the store while there is work, and while there is none. */
   serveMinDelayMs: second,
   serveMaxDelayMs: 30 * second,
+  /** By how much the time between two looks grows each time that nothing is found. */
+  paceFactor: 1.5,
+  /** While runs are at work, the inbox is looked at, for their cancels too, at least this often. */
+  runDelayMs: 5 * second,
+  /** How often a service collects a slice of what retention no longer keeps. */
+  serveCollectMs: minute,
   /** How long a service that is told to stop lets runs go on before it ends them. */
   serveGraceMs: 30 * second,
   /** Every so many fruitless looks at the predicted frame key, the frames are listed. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { checkDocument, readJsonDocument, type DocumentKind } from "../base/json-document.ts";
+import { PosternError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import { agentNameSchema, gatewayNameSchema, parsed, realmSchema } from "../base/name-schemas.ts";
 import {
@@ -8,6 +9,7 @@ import {
   type AgentAddress,
   type AgentName,
 } from "../base/names.ts";
+import type { PaceBounds } from "./pace.ts";
 
 function count(most: number): z.ZodInt {
   const shape = `use an integer from 1 to ${most}`;
@@ -161,6 +163,19 @@ export function agentsOf(config: Config): ReadonlyMap<AgentName, AgentSettings> 
       const name = parseAgentName(text);
       return [name, settingsOf(name, agent)];
     }),
+  );
+}
+
+/** How often a service looks into the store. Throws `CONFIG_INVALID` when its bounds are the wrong way round. */
+export function servePaceOf({ serve = {} }: Config): PaceBounds {
+  const { minSeconds, maxSeconds } = serve;
+  const minDelayMs = minSeconds === undefined ? limits.serveMinDelayMs : minSeconds * secondMs;
+  const maxDelayMs =
+    maxSeconds === undefined ? Math.max(limits.serveMaxDelayMs, minDelayMs) : maxSeconds * secondMs;
+  if (minDelayMs <= maxDelayMs) return { minDelayMs, maxDelayMs };
+  throw new PosternError(
+    "CONFIG_INVALID",
+    "config.json: serve.minSeconds is more than serve.maxSeconds: raise the one or lower the other",
   );
 }
 

@@ -1,16 +1,11 @@
 import { asPosternError, type PosternError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import { requireTrust } from "../mailbox/grants.ts";
-import { follow } from "../mailbox/follow.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
+import { Asker } from "./asker.ts";
+import { Pace } from "./pace.ts";
 import { sweepFrames } from "../mailbox/sweep.ts";
-import {
-  isOfOneRun,
-  Responder,
-  type MayStart,
-  type Responded,
-  type ResponderOptions,
-} from "./responder.ts";
+import { Responder, type MayStart, type Responded, type ResponderOptions } from "./responder.ts";
 
 export interface PollOptions extends ResponderOptions {
   /** Admits at most so many runs. */
@@ -42,19 +37,36 @@ export interface PollReport extends Responded {
 export async function poll(box: Mailbox, options: PollOptions): Promise<PollReport> {
   // Said even when nothing waits: a document that cannot be used is no reason for silence.
   await requireTrust(box);
-  const problems: PosternError[] = [];
-  const closed = await closeAsked(box, problems);
+  const asker = new Asker(box, { minDelayMs: 0, maxDelayMs: 0 });
+  const asking = await failureOf(asker.look(options.signal));
+  const problems = [...asker.takeProblems(), ...asking];
   const responder = new Responder(box, options);
   await respond(box, responder, options);
   if (box.random.fraction() * limits.passesPerSweep < 1) await sweepFrames(box);
-  const { skewMs, retentionMs, collectPerPass: limit } = limits;
-  const collected = await box.state.collect({ limit, skewMs, retentionMs });
+  const collected = await box.state.collect(sliceOfRetention);
   return {
     ...responder.counts,
-    closed,
+    closed: asker.closed,
     collected: collected.receipts + collected.outbox + collected.quarantine,
-    problems: [...problems, ...responder.problems],
+    problems: [...problems, ...responder.takeProblems()],
   };
+}
+
+/** What one pass drops of what retention no longer keeps. */
+export const sliceOfRetention = {
+  limit: limits.collectPerPass,
+  skewMs: limits.skewMs,
+  retentionMs: limits.retentionMs,
+};
+
+/** What the asking side fails at keeps nobody from being answered. */
+async function failureOf(work: Promise<void>): Promise<readonly PosternError[]> {
+  try {
+    await work;
+    return [];
+  } catch (thrown) {
+    return [asPosternError(thrown)];
+  }
 }
 
 async function respond(box: Mailbox, responder: Responder, options: PollOptions): Promise<void> {
@@ -85,11 +97,15 @@ async function respond(box: Mailbox, responder: Responder, options: PollOptions)
  */
 async function goOn(box: Mailbox, responder: Responder, mayStart: MayStart): Promise<void> {
   let failure: PosternError | undefined;
+  const pace = new Pace({ minDelayMs: limits.pollDelayMs, maxDelayMs: limits.runDelayMs });
   while (responder.active > 0 && mayStart(0)) {
-    await responder.oneDoneWithin(limits.pollDelayMs);
-    if (responder.active === 0) break;
+    await responder.oneDoneWithin(pace.delayMs(box.random.fraction()));
+    if (responder.active === 0 && !responder.hasWaiting) break;
     try {
+      const before = responder.counts.admitted;
       await responder.scan(mayStart);
+      if (responder.counts.admitted > before) pace.found();
+      else pace.foundNothing();
       failure = undefined;
     } catch (thrown) {
       failure = asPosternError(thrown);
@@ -98,28 +114,4 @@ async function goOn(box: Mailbox, responder: Responder, mayStart: MayStart): Pro
     }
   }
   if (failure !== undefined) throw failure;
-}
-
-/** One look for answers to everything that was asked from here and is not closed. */
-async function closeAsked(box: Mailbox, problems: PosternError[]): Promise<number> {
-  let closed = 0;
-  const asked = await box.state.outboxRecords({ are: "unclosed", limit: limits.askedPerPass });
-  for (const { runId, state } of asked) {
-    // A late answer still counts, but it is not looked for in every pass.
-    const looks = state === "open" || box.random.fraction() * limits.passesPerUnknownLook < 1;
-    if (!looks) continue;
-    try {
-      const frames = follow(box, runId, { once: true });
-      let step = await frames.next();
-      while (step.done !== true) step = await frames.next();
-      if (step.value.status === "closed") closed += 1;
-    } catch (thrown) {
-      const error = asPosternError(thrown);
-      box.log.warn({ runId, code: error.code }, "the answers to a run cannot be read");
-      problems.push(error);
-      // The store will say the same of the next run, and of the inbox.
-      if (!isOfOneRun(error)) break;
-    }
-  }
-  return closed;
 }

@@ -77,9 +77,14 @@ export class Responder {
     return this.#counts;
   }
 
-  /** What went wrong with single runs, oldest first; the runs stay open and are taken up by a later pass. */
-  get problems(): readonly PosternError[] {
-    return this.#problems;
+  /** What went wrong with single runs since it was last asked; they stay open and are taken up by a later pass. */
+  takeProblems(): readonly PosternError[] {
+    return this.#problems.splice(0);
+  }
+
+  /** Aborts when a run is done here. */
+  get wake(): AbortSignal {
+    return this.#wake.signal;
   }
 
   get active(): number {

@@ -4,7 +4,7 @@ import type { ObjectKey, RunId } from "../base/names.ts";
 import type { TerminalPayload } from "../protocol/frame.ts";
 import { objectKey, parseObjectKey } from "../protocol/object-key.ts";
 import type { OutboxRecord, Transcript } from "../state/state.ts";
-import { FrameReader, framesOfTranscript, type PlacedFrame } from "./frame-reader.ts";
+import { beginningOf, FrameReader, framesOfTranscript, type PlacedFrame } from "./frame-reader.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { repeatCancel, sendIfDue } from "./send.ts";
 
@@ -18,7 +18,10 @@ export type Followed =
 
 export interface FollowOptions {
   readonly signal?: AbortSignal;
-  /** Return instead of waiting for more. */
+  /**
+   * Return instead of waiting for more. Such a look goes on from where the last one came to, so that nothing
+   * is read twice until the run can be closed; what it yields is what it read.
+   */
   readonly once?: boolean;
 }
 
@@ -34,7 +37,12 @@ export async function* follow(
   runId: RunId,
   options: FollowOptions = {},
 ): AsyncGenerator<PlacedFrame, Followed> {
-  const reader = new FrameReader(box, await recordOf(box, runId));
+  const begun = await recordOf(box, runId);
+  let reader = new FrameReader(
+    box,
+    begun,
+    (options.once === true ? begun.read : null) ?? undefined,
+  );
   let last: PlacedFrame | undefined;
   for (let misses = 0; ;) {
     const record = await recordOf(box, runId);
@@ -44,6 +52,12 @@ export async function* follow(
     const frames = await look(reader, silent || isTurnToList(box, misses, options), silent);
     misses = frames.length > 0 ? 0 : misses + 1;
     const final = frames.at(-1);
+    const mustBeWhole = silent || final?.event === "terminal";
+    if (mustBeWhole && !reader.isWhole) {
+      // The transcript takes every envelope of the attempt; and how long it is silent, the last frame tells.
+      reader = new FrameReader(box, record, beginningOf(reader.attempt));
+      continue;
+    }
     if (final?.event === "terminal") {
       const { transcript, status } = await close(box, record, reader, final.payload);
       if (status === "stood") continue;
@@ -67,7 +81,10 @@ export async function* follow(
       await box.state.noteOutbox(runId, { state: "unknown" });
       return { status: "unknown" };
     }
-    if (options.once === true) return { status: "open" };
+    if (options.once === true) {
+      if (last !== undefined) await box.state.noteOutbox(runId, { read: reader.position });
+      return { status: "open" };
+    }
     await box.clock.sleep(delayAfter(misses, box.random.fraction()), options.signal);
     if (options.signal?.aborted === true) return { status: "open" };
   }

@@ -11,7 +11,7 @@ import {
   type FramesPayload,
 } from "../protocol/frame.ts";
 import { digest16Of, framesPrefix, objectKey, parseObjectKey } from "../protocol/object-key.ts";
-import type { OutboxRecord, TranscriptEnvelope } from "../state/state.ts";
+import type { OutboxRecord, ReadPosition, TranscriptEnvelope } from "../state/state.ts";
 import { entriesBelow } from "../store/entries-below.ts";
 import { isOwnTrustCode } from "./grants.ts";
 import { openFromPeer, type Mailbox } from "./mailbox.ts";
@@ -31,18 +31,36 @@ interface ReadEnvelope extends TranscriptEnvelope {
 export class FrameReader {
   readonly #box: Mailbox;
   readonly #record: OutboxRecord;
-  #attempt = 1;
+  #attempt: number;
+  /** The number of the next frame, and the chain value of the envelope before it. */
+  #seq: number;
+  #prev: Uint8Array;
+  #isWhole: boolean;
   #envelopes: ReadEnvelope[] = [];
   #broken = false;
   #bytes = 0;
 
-  constructor(box: Mailbox, record: OutboxRecord) {
+  /** Goes on from where frames were read to before, or begins with the first attempt. */
+  constructor(box: Mailbox, record: OutboxRecord, from: ReadPosition = beginningOf(1)) {
     this.#box = box;
     this.#record = record;
+    this.#attempt = from.attempt;
+    this.#seq = from.seq;
+    this.#prev = from.prev;
+    this.#isWhole = from.seq === 0;
   }
 
   get attempt(): number {
     return this.#attempt;
+  }
+
+  get position(): ReadPosition {
+    return { attempt: this.#attempt, seq: this.#seq, prev: this.#prev };
+  }
+
+  /** Whether the present attempt was read from its beginning. */
+  get isWhole(): boolean {
+    return this.#isWhole;
   }
 
   /** The verified envelopes of the present attempt, as they were. */
@@ -62,12 +80,9 @@ export class FrameReader {
    */
   async next(): Promise<readonly PlacedFrame[]> {
     if (this.#broken) return [];
-    const last = this.#envelopes.at(-1)?.payload;
-    const seq = last === undefined ? 0 : last.seq + last.frames.length;
-    const read = await this.#read(this.#attempt, seq);
+    const read = await this.#read(this.#attempt, this.#seq);
     if (read === undefined) return [];
-    const prev = this.#envelopes.at(-1);
-    if (!equalBytes(read.payload.prev, prev === undefined ? noPrev : chainOf(prev.envelope))) {
+    if (!equalBytes(read.payload.prev, this.#prev)) {
       this.#broken = true;
       throw new PosternError(
         "FRAME_CHAIN_BROKEN",
@@ -92,6 +107,7 @@ export class FrameReader {
       const read = await this.#read(attempt, 0);
       if (read === undefined) continue;
       this.#attempt = attempt;
+      this.#isWhole = true;
       this.#envelopes = [];
       this.#broken = false;
       this.#bytes = read.envelope.length;
@@ -102,6 +118,8 @@ export class FrameReader {
 
   #accept(read: ReadEnvelope): PlacedFrame[] {
     this.#envelopes.push(read);
+    this.#seq = read.payload.seq + read.payload.frames.length;
+    this.#prev = chainOf(read.envelope);
     return placed(read.payload);
   }
 
@@ -159,6 +177,11 @@ export class FrameReader {
     const { to, runId, requestDigest } = this.#record;
     return { to: this.#box.self, from: to, runId, digest16: digest16Of(requestDigest) };
   }
+}
+
+/** Where an attempt is read from its first frame on. */
+export function beginningOf(attempt: number): ReadPosition {
+  return { attempt, seq: 0, prev: noPrev };
 }
 
 function placed({ attempt, seq, frames }: FramesPayload): PlacedFrame[] {

@@ -7,6 +7,7 @@ import {
   configJsonSchema,
   parseConfig,
   routesOf,
+  servePaceOf,
   type Config,
 } from "../../src/gateway/config.ts";
 import { codeOf } from "../base/code-of.ts";
@@ -135,5 +136,23 @@ describe("a config", () => {
         agents: { additionalProperties: { additionalProperties: false, required: ["exec"] } },
       },
     });
+  });
+});
+
+describe("how often a service looks", () => {
+  test("is the default's where nothing is said, and never the wrong way round", () => {
+    const { serveMinDelayMs: minDelayMs, serveMaxDelayMs: maxDelayMs } = limits;
+    expect(servePaceOf(read({}))).toEqual({ minDelayMs, maxDelayMs });
+    expect(servePaceOf(read({ serve: { minSeconds: 60 } }))).toEqual({
+      minDelayMs: 60_000,
+      maxDelayMs: 60_000,
+    });
+    expect(servePaceOf(read({ serve: { minSeconds: 2, maxSeconds: 9 } }))).toEqual({
+      minDelayMs: 2000,
+      maxDelayMs: 9000,
+    });
+    expect(codeOf(() => servePaceOf(read({ serve: { minSeconds: 9, maxSeconds: 2 } })))).toBe(
+      "CONFIG_INVALID",
+    );
   });
 });

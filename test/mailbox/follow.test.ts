@@ -148,6 +148,43 @@ describe("silence", () => {
   });
 });
 
+describe("single looks", () => {
+  const rarelyLists = () => ({ ...box, random: { ...box.random, fraction: () => 0.9 } });
+  const lookOnce = () => readAll(two.clock, rarelyLists(), record, { once: true });
+  const reads = () => two.asker.calls.splice(0).filter((call) => call === "get frames").length;
+
+  it("go on from where the last one came to, and read everything once more to close the run", async () => {
+    const first = plant({ frames: [started(), says("a")] });
+    await lookOnce();
+    expect(reads()).toBe(2);
+    await lookOnce();
+    expect(reads()).toBe(1);
+    plant({ seq: 2, prev: chainOf(first.bytes), frames: [says("b"), succeeds] });
+    expect((await lookOnce()).followed).toEqual(closed);
+    expect(reads()).toBe(3);
+    expect((await box.state.transcript(record.runId))?.envelopes).toHaveLength(2);
+  });
+
+  it("close a run whose higher attempt they came upon half-way", async () => {
+    plant({ frames: [started()] });
+    const second = plant({ attempt: 2, frames: [started(2), says("a")] });
+    await readAll(two.clock, { ...box, random: { ...box.random, fraction: () => 0 } }, record, {
+      once: true,
+    });
+    plant({ attempt: 2, seq: 2, prev: chainOf(second.bytes), frames: [succeeds] });
+    expect((await lookOnce()).followed).toEqual(closed);
+    expect(await two.keys("asker/frames/")).toEqual([]);
+  });
+
+  it("believe no chain that does not go on from what they read before", async () => {
+    plant({ frames: [started(), says("a")] });
+    await lookOnce();
+    plant({ seq: 2, prev: new Uint8Array(32).fill(7), frames: [succeeds] });
+    expect(await codeOf(two.clock, lookOnce())).toBe("FRAME_CHAIN_BROKEN");
+    expect(await state()).toBe("open");
+  });
+});
+
 describe("asking and waiting", () => {
   it("one look costs one read, and leaves the run open", async () => {
     const quiet = {

@@ -1,0 +1,166 @@
+import { asPosternError, type ErrorCode, type PosternError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
+import { requireTrust } from "../mailbox/grants.ts";
+import type { Mailbox } from "../mailbox/mailbox.ts";
+import { stateElsewhere } from "../mailbox/owner.ts";
+import { sweepFrames } from "../mailbox/sweep.ts";
+import { Asker } from "./asker.ts";
+import { Pace, type PaceBounds } from "./pace.ts";
+import { sliceOfRetention } from "./poll.ts";
+import { Responder, type Responded, type ResponderOptions } from "./responder.ts";
+
+export interface ServeOptions extends ResponderOptions, PaceBounds {
+  /** How long runs may go on after `signal`; then they end `interrupted`. In milliseconds. */
+  readonly graceMs: number;
+  /** Takes nothing new from here on. */
+  readonly signal: AbortSignal;
+  /** Ends the grace at once. */
+  readonly haste?: AbortSignal;
+}
+
+export interface ServeReport extends Responded {
+  /** Runs asked from here that were closed. */
+  readonly closed: number;
+  readonly collected: number;
+}
+
+/**
+ * Serves a gateway until it is told to stop: answers what comes in, sends again and closes what was asked
+ * from here, and drops what retention no longer keeps. Any number of processes may serve one home.
+ *
+ * What passes by itself or by an operator's hand (a store that is away, a trust document that has expired, a
+ * full disk) is logged and tried again. Rejects with what does not pass, after what runs has come to its end:
+ * `STATE_ELSEWHERE`, `STATE_DAMAGED`, `STATE_MISSING`, `STATE_UNSAFE`, `STATE_UNSUPPORTED`, `INTERNAL`.
+ */
+export async function serve(box: Mailbox, options: ServeOptions): Promise<ServeReport> {
+  return new Service(box, options).run();
+}
+
+class Service {
+  readonly #box: Mailbox;
+  readonly #options: ServeOptions;
+  readonly #responder: Responder;
+  readonly #asker: Asker;
+  readonly #pace: Pace;
+  readonly #over = new AbortController();
+  #failure: PosternError | undefined;
+  #collected = 0;
+
+  constructor(box: Mailbox, options: ServeOptions) {
+    this.#box = box;
+    this.#options = options;
+    this.#responder = new Responder(box, options);
+    this.#asker = new Asker(box, options);
+    this.#pace = new Pace(options);
+  }
+
+  async run(): Promise<ServeReport> {
+    const { signal, haste } = this.#options;
+    const end = (): void => this.#over.abort();
+    if (signal.aborted) end();
+    signal.addEventListener("abort", end, { once: true });
+    const stop = (): void => this.#responder.stop();
+    haste?.addEventListener("abort", stop, { once: true });
+    try {
+      await Promise.all([
+        this.#repeat(() => this.#answer()),
+        this.#repeat(() => this.#ask()),
+        this.#repeat(() => this.#tidy()),
+      ]);
+      await this.#windUp();
+    } finally {
+      signal.removeEventListener("abort", end);
+      haste?.removeEventListener("abort", stop);
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+    return { ...this.#responder.counts, closed: this.#asker.closed, collected: this.#collected };
+  }
+
+  /** Does the same until the service is over. `work` says how long to wait; after a failure that is the longest. */
+  async #repeat(work: () => Promise<Wait>): Promise<void> {
+    const { signal } = this.#over;
+    while (!signal.aborted) {
+      const { ms, wake = neverAborted } = await this.#spared(work);
+      if (ms > 0) await this.#box.clock.sleep(ms, AbortSignal.any([signal, wake]));
+    }
+  }
+
+  async #spared(work: () => Promise<Wait>): Promise<Wait> {
+    try {
+      return await work();
+    } catch (thrown) {
+      const error = asPosternError(thrown);
+      if (lastingCodes.has(error.code)) {
+        this.#failure ??= error;
+        this.#over.abort();
+      } else {
+        this.#box.log.warn({ code: error.code, err: error }, "not now: it is tried again");
+      }
+      return { ms: this.#options.maxDelayMs };
+    }
+  }
+
+  async #answer(): Promise<Wait> {
+    const responder = this.#responder;
+    const before = somethingOf(responder);
+    if ((await this.#box.state.owner()).elsewhere) throw stateElsewhere(this.#box);
+    await requireTrust(this.#box);
+    await responder.recover(this.#mayStart);
+    await responder.scan(this.#mayStart);
+    responder.takeProblems();
+    if (somethingOf(responder) > before) this.#pace.found();
+    else this.#pace.foundNothing(responder.active > 0 ? limits.runDelayMs : Infinity);
+    const ms = this.#pace.delayMs(this.#box.random.fraction());
+    return responder.hasWaiting ? { ms, wake: responder.wake } : { ms };
+  }
+
+  /** A run that is not due yet costs a look at the state alone. */
+  async #ask(): Promise<Wait> {
+    await this.#asker.look(this.#over.signal);
+    this.#asker.takeProblems();
+    return { ms: this.#options.minDelayMs };
+  }
+
+  async #tidy(): Promise<Wait> {
+    if (this.#box.random.fraction() * limits.passesPerSweep < 1) await sweepFrames(this.#box);
+    const { receipts, outbox, quarantine } = await this.#box.state.collect(sliceOfRetention);
+    this.#collected += receipts + outbox + quarantine;
+    return { ms: limits.serveCollectMs };
+  }
+
+  readonly #mayStart = (): boolean => !this.#over.signal.aborted;
+
+  /** Lets what runs go on for the grace, then ends it. Where this state serves no longer, that is at once. */
+  async #windUp(): Promise<void> {
+    const responder = this.#responder;
+    const settled = responder.settled();
+    const done = new AbortController();
+    const markDone = settled.then(() => done.abort());
+    if (this.#failure === undefined)
+      await this.#box.clock.sleep(this.#options.graceMs, done.signal);
+    responder.stop();
+    await markDone;
+  }
+}
+
+interface Wait {
+  readonly ms: number;
+  /** Ends the wait. */
+  readonly wake?: AbortSignal;
+}
+
+const neverAborted = new AbortController().signal;
+
+/** Grows with whatever the store held for this gateway. */
+function somethingOf({ counts }: Responder): number {
+  return counts.admitted + counts.takenOver + counts.answered + counts.quarantined;
+}
+
+const lastingCodes: ReadonlySet<ErrorCode> = new Set([
+  "STATE_ELSEWHERE",
+  "STATE_DAMAGED",
+  "STATE_MISSING",
+  "STATE_UNSAFE",
+  "STATE_UNSUPPORTED",
+  "INTERNAL",
+]);
