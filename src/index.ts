@@ -1,20 +1,33 @@
 /**
- * The public API: open a home, ask agents of other gateways and follow their answers, run one pass.
- * Everything else is internal and may change.
+ * The public API: open a home; ask agents of other gateways and follow their answers; answer what is asked
+ * here, in one pass or as a service. Everything else is internal and may change.
  */
 export { isErrorCode, PosternError, type ErrorClass, type ErrorCode } from "./base/errors.ts";
 export { silentLogger, type Logger } from "./base/log.ts";
 export type { AgentName, GatewayName, Realm, RequestDigest, RunId } from "./base/names.ts";
 export { parseRunId } from "./base/names.ts";
-export { ask, deliver, type Ask, type Asked, type Routes } from "./gateway/ask.ts";
+export {
+  runPass as poll,
+  runService as serve,
+  type PassOptions,
+  type ServiceOptions,
+} from "./gateway/at-work.ts";
+export {
+  call,
+  cancel,
+  follow,
+  send,
+  type Asking,
+  type Call,
+  type CallRequest,
+  type Sent,
+  type WaitOptions,
+} from "./gateway/client.ts";
 export { openGateway, type Gateway, type OpenGatewayOptions } from "./gateway/gateway.ts";
-export { poll, type PollOptions, type PollReport } from "./gateway/poll.ts";
-export type { AgentRoute, ResponderOptions } from "./gateway/responder.ts";
+export type { PollReport } from "./gateway/poll.ts";
+export type { ServeReport } from "./gateway/serve.ts";
 export type { Handler, HandlerResult, Work } from "./handlers/handler.ts";
-export { follow, type Followed, type FollowOptions } from "./mailbox/follow.ts";
 export type { PlacedFrame } from "./mailbox/frame-reader.ts";
-export type { Mailbox } from "./mailbox/mailbox.ts";
-export { cancelRun } from "./mailbox/send.ts";
 export type { JsonValue } from "./protocol/fields.ts";
 export type {
   Frame,
@@ -24,10 +37,3 @@ export type {
   TerminalStatus,
   TokenUsage,
 } from "./protocol/frame.ts";
-export type {
-  CallerIdentity,
-  RequestBody,
-  RequestKind,
-  RequestPayload,
-} from "./protocol/request.ts";
-export type { OutboxRecord, Transcript } from "./state/state.ts";

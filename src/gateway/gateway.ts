@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { systemClock, type Clock } from "../base/clock.ts";
 import { PosternError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
-import type { Logger } from "../base/log.ts";
+import { silentLogger, type Logger } from "../base/log.ts";
 import type { AgentName } from "../base/names.ts";
 import { systemRandom, type Random } from "../base/random.ts";
 import { execHandler } from "../handlers/exec.ts";
@@ -36,11 +36,12 @@ export interface Gateway extends AsyncDisposable {
 
 export interface OpenGatewayOptions {
   readonly home: string;
-  readonly log: Logger;
-  /** The environment that handlers inherit from. */
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** Whether this process will admit: then it holds a worker's lock until it is closed. */
-  readonly admits: boolean;
+  /** Silent when absent. */
+  readonly log?: Logger;
+  /** The environment that handlers inherit from; empty when absent. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Whether this process will admit (`poll`, `serve`): then it holds a worker's lock until it is closed. */
+  readonly admits?: boolean;
   /** The machine's own when absent. */
   readonly clock?: Clock;
   readonly random?: Random;
@@ -52,9 +53,9 @@ export interface OpenGatewayOptions {
  */
 export async function openGateway({
   home,
-  log,
-  env,
-  admits,
+  log = silentLogger,
+  env = {},
+  admits = false,
   clock = systemClock,
   random = systemRandom,
 }: OpenGatewayOptions): Promise<Gateway> {
@@ -100,7 +101,7 @@ function storeOf(config: Config, clock: Clock, random: Random) {
 
 function routeOf(
   settings: AgentSettings,
-  env: OpenGatewayOptions["env"],
+  env: NonNullable<OpenGatewayOptions["env"]>,
   clock: Clock,
   log: Logger,
 ): AgentRoute {

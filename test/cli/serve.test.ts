@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Started } from "./support/cli.ts";
 import { fieldOf, parsed } from "./support/json.ts";
-import { type Pair } from "./support/pair.ts";
+import type { Pair } from "./support/pair.ts";
 import { meetings } from "./support/stores.ts";
 
 describe.each(meetings)("a service $where", ({ skip, makePair }) => {

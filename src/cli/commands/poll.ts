@@ -1,7 +1,6 @@
 import { integer } from "@oclif/core/flags";
+import { runPass } from "../../gateway/at-work.ts";
 import { openGateway } from "../../gateway/gateway.ts";
-import { holdPassLock } from "../../gateway/pass-lock.ts";
-import { poll } from "../../gateway/poll.ts";
 import { BaseCommand } from "../base-command.ts";
 import { duration } from "../duration.ts";
 import { exitStatusOf, interruptedStatus } from "../exit-status.ts";
@@ -27,14 +26,11 @@ export default class Poll extends BaseCommand {
     const { home, json, log } = this.globalOptions(flags);
     const interruption = this.interruption();
     await using gateway = await openGateway({ home, log, env: process.env, admits: true });
-    using lock = holdPassLock(gateway.home);
-    const { maxRuns, maxSeconds } = gateway.config.poll ?? {};
-    const report = await poll(gateway.mailbox, {
-      ...gateway.responder,
-      maxRuns: flags["max-runs"] ?? maxRuns ?? Infinity,
-      maxTimeMs: flags["max-time"] ?? (maxSeconds ?? Infinity) * 1000,
+    const { "max-runs": maxRuns, "max-time": maxTimeMs } = flags;
+    const report = await runPass(gateway, {
+      ...(maxRuns === undefined ? {} : { maxRuns }),
+      ...(maxTimeMs === undefined ? {} : { maxTimeMs }),
       signal: AbortSignal.any([interruption, termination()]),
-      onAdmissionOver: () => lock[Symbol.dispose](),
     });
     const { problems, ...counts } = report;
     if (json) {

@@ -1,7 +1,6 @@
 import { limits } from "../../base/limits.ts";
-import { servePaceOf } from "../../gateway/config.ts";
+import { runService } from "../../gateway/at-work.ts";
 import { openGateway } from "../../gateway/gateway.ts";
-import { serve } from "../../gateway/serve.ts";
 import { BaseCommand } from "../base-command.ts";
 import { duration, formatDuration } from "../duration.ts";
 import { interruptedStatus } from "../exit-status.ts";
@@ -27,14 +26,11 @@ export default class Serve extends BaseCommand {
     const { home, json, log } = this.globalOptions(flags);
     const { first, second } = stopSignals(["SIGTERM", "SIGINT"]);
     await using gateway = await openGateway({ home, log, env: process.env, admits: true });
-    const bounds = servePaceOf(gateway.config);
     if (process.stderr.isTTY) {
       note(`serving ${gateway.config.gateway} from ${gateway.config.store}; Ctrl-C stops it`);
     }
-    const report = await serve(gateway.mailbox, {
-      ...gateway.responder,
-      ...bounds,
-      graceMs: flags.grace ?? limits.serveGraceMs,
+    const report = await runService(gateway, {
+      ...(flags.grace === undefined ? {} : { graceMs: flags.grace }),
       signal: first,
       haste: second,
     });
