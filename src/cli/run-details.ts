@@ -18,8 +18,7 @@ export async function runDetails(state: State, runId: RunId): Promise<RunDetails
   if (record !== undefined) {
     return { side: "asked", run: askedDetails(record, await state.transcript(runId)) };
   }
-  const receipts = await state.receipts({ limit: Number.MAX_SAFE_INTEGER });
-  const runs = receipts.filter((receipt) => receipt.runId === runId).map(receivedDetails);
+  const runs = (await state.receiptsNamed(runId)).map(receivedDetails);
   if (runs.length > 0) return { side: "received", runs };
   throw new PosternError(
     "RUN_UNKNOWN",

@@ -56,11 +56,6 @@ export function receivedView(receipt: Receipt) {
   };
 }
 
-/** The `limit` that came in last, in the order they came, whether open or ended. */
-export function latestReceived(receipts: readonly Receipt[], limit: number): readonly Receipt[] {
-  return receipts.toSorted((one, other) => one.receivedMs - other.receivedMs).slice(-limit);
-}
-
 /** While it is open, and until its end is published, a receipt is kept whatever the time. */
 function keptUntilMs({ ended, exp }: Receipt): number | null {
   if (ended === null || !ended.acknowledged) return null;

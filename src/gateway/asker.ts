@@ -43,10 +43,7 @@ export class Asker {
    * state and trust document do; what is wrong with one run is among the problems.
    */
   async look(signal?: AbortSignal): Promise<void> {
-    const asked = await this.#box.state.outboxRecords({
-      are: "unclosed",
-      limit: limits.askedPerPass,
-    });
+    const asked = await this.#box.state.askedRuns({ limit: limits.askedPerPass });
     const before = this.#turns;
     this.#turns = new Map();
     for (const { runId, state } of asked) {

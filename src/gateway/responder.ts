@@ -98,23 +98,25 @@ export class Responder {
 
   /** Publishes committed ends whose publishing broke off, and takes over runs whose worker is gone. */
   async recover(mayStart: MayStart): Promise<void> {
+    const { state } = this.#box;
     const untilMs = this.#box.clock.now() + limits.scanMs;
-    for (const receipt of await this.#box.state.receipts({
-      are: "unacknowledged",
-      limit: limits.recoverPerPass,
-    })) {
-      if (!this.#isActive(receipt))
-        await this.#apart(receipt.runId, () => publishEnding(this.#box, receipt));
+    const limit = limits.recoverPerPass;
+    for (const ref of await state.receiptRefs({ are: "unacknowledged", limit })) {
+      if (this.#isActive(ref)) continue;
+      await this.#apart(ref.runId, async () => {
+        const receipt = await state.receipt(ref);
+        if (receipt?.ended?.acknowledged === false) await publishEnding(this.#box, receipt);
+      });
     }
     this.#elsewhere = 0;
-    for (const receipt of await this.#box.state.receipts({
-      are: "open",
-      limit: limits.recoverPerPass,
-    })) {
-      if (this.#isActive(receipt)) continue;
+    for (const ref of await state.receiptRefs({ are: "open", limit })) {
+      if (this.#isActive(ref)) continue;
       while (this.#isFull() && this.#box.clock.now() < untilMs) await this.#oneDone();
       if (this.#isFull() || !mayStart(0)) return;
-      await this.#apart(receipt.runId, async () => {
+      await this.#apart(ref.runId, async () => {
+        const receipt = await state.receipt(ref);
+        // Another process may have ended it since it was listed, or even collected it.
+        if (receipt === undefined || receipt.ended !== null) return;
         if (!(await this.#takeOver(receipt))) this.#elsewhere += 1;
       });
     }

@@ -11,11 +11,11 @@ import type {
 } from "./records.ts";
 import { newMeta } from "./rules.ts";
 import type {
-  OutboxFilter,
+  AskedRun,
   OutboxRecord,
   QuarantineEntry,
   QuarantineFilter,
-  ReceiptFilter,
+  RefFilter,
   Transcript,
 } from "./state.ts";
 
@@ -99,13 +99,19 @@ export class MemoryRecords implements Records {
     return structuredClone(found);
   }
 
-  receipts({ are, limit }: ReceiptFilter): Receipt[] {
-    const found = this.#receipts((receipt) => {
-      if (are === "open") return receipt.ended === null;
-      return are === undefined || receipt.ended?.acknowledged === false;
-    });
-    found.sort(byOpenThenReceived);
-    return structuredClone(found.slice(0, limit));
+  receipts(limit: number): Receipt[] {
+    const all = this.#receipts(() => true).toSorted((a, b) => byReceived(b, a));
+    return structuredClone(all.slice(0, limit));
+  }
+
+  receiptsNamed(runId: RunId): Receipt[] {
+    const found = this.#receipts((receipt) => receipt.runId === runId);
+    return structuredClone(found.toSorted(byReceived));
+  }
+
+  receiptRefs({ are, limit }: RefFilter): RunRef[] {
+    const isSought = are === "open" ? isOpen : isUnacknowledged;
+    return this.#receipts(isSought).toSorted(byReceived).slice(0, limit).map(refOf);
   }
 
   openWorkers(): Set<WorkerId> {
@@ -134,7 +140,7 @@ export class MemoryRecords implements Records {
     );
     return settled
       .toSorted((a, b) => (a.ended?.atMs ?? 0) - (b.ended?.atMs ?? 0) || byRef(a, b))
-      .map(({ from, runId, requestDigest, exp }) => ({ from, runId, requestDigest, exp }));
+      .map((receipt) => ({ ...refOf(receipt), exp: receipt.exp }));
   }
 
   putReceipt(receipt: Receipt): void {
@@ -149,13 +155,14 @@ export class MemoryRecords implements Records {
     return structuredClone(this.#content.outbox.get(runId));
   }
 
-  outboxRecords({ are, limit }: OutboxFilter): OutboxRecord[] {
-    const all = [...this.#content.outbox.values()].map(({ record }) => record);
-    const found =
-      are === undefined
-        ? all.toSorted(byOpened)
-        : all.filter((record) => record.state !== "closed").toSorted(bySent);
-    return structuredClone(found.slice(0, limit));
+  outboxRecords(limit: number): OutboxRecord[] {
+    const all = this.#outboxRecords().toSorted((a, b) => byOpened(b, a));
+    return structuredClone(all.slice(0, limit));
+  }
+
+  askedRuns(limit: number): AskedRun[] {
+    const unclosed = this.#outboxRecords().toSorted(bySent).flatMap(askedRunOf);
+    return unclosed.slice(0, limit);
   }
 
   settledOutbox(beforeMs: number): SettledOutbox[] {
@@ -260,15 +267,30 @@ export class MemoryRecords implements Records {
   #receipts(accept: (receipt: Receipt) => boolean): Receipt[] {
     return [...this.#content.receipts.values()].filter(accept);
   }
+
+  #outboxRecords(): OutboxRecord[] {
+    return [...this.#content.outbox.values()].map(({ record }) => record);
+  }
 }
 
 function isOpen(receipt: Receipt): boolean {
   return receipt.ended === null;
 }
 
-function byOpenThenReceived(a: Receipt, b: Receipt): number {
+function isUnacknowledged(receipt: Receipt): boolean {
+  return receipt.ended?.acknowledged === false;
+}
+
+function refOf({ from, runId, requestDigest }: RunRef): RunRef {
+  return { from, runId, requestDigest };
+}
+
+function askedRunOf({ runId, state }: OutboxRecord): AskedRun[] {
+  return state === "closed" ? [] : [{ runId, state }];
+}
+
+function byReceived(a: Receipt, b: Receipt): number {
   return (
-    Number(!isOpen(a)) - Number(!isOpen(b)) ||
     a.receivedMs - b.receivedMs ||
     compare(a.runId, b.runId) ||
     compare(a.requestDigest, b.requestDigest) ||

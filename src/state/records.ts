@@ -1,11 +1,11 @@
 import type { GatewayName, RunId, WorkerId } from "../base/names.ts";
 import type { Receipt, RunRef } from "../protocol/receipt.ts";
 import type {
-  OutboxFilter,
+  AskedRun,
   OutboxRecord,
   QuarantineEntry,
   QuarantineFilter,
-  ReceiptFilter,
+  RefFilter,
   Transcript,
 } from "./state.ts";
 
@@ -31,7 +31,11 @@ export interface Records {
   receipt(ref: RunRef): Receipt | undefined;
   /** Oldest first: by receivedMs, then requestDigest. */
   receiptsOfRun(from: GatewayName, runId: RunId): Receipt[];
-  receipts(filter: ReceiptFilter): Receipt[];
+  /** In the reverse order of (receivedMs, runId, requestDigest, from). */
+  receipts(limit: number): Receipt[];
+  /** In order of (receivedMs, runId, requestDigest, from), like the next. */
+  receiptsNamed(runId: RunId): Receipt[];
+  receiptRefs(filter: RefFilter): RunRef[];
   openWorkers(): Set<WorkerId>;
   /** Counts the sender's other runs: open ones that are no grants, and all received after `afterMs`. */
   peerWork(from: GatewayName, runId: RunId, afterMs: number): PeerWork;
@@ -43,7 +47,10 @@ export interface Records {
   deleteReceipt(ref: RunRef): void;
 
   outbox(runId: RunId): StoredOutbox | undefined;
-  outboxRecords(filter: OutboxFilter): OutboxRecord[];
+  /** In the reverse order of (openedMs, runId). */
+  outboxRecords(limit: number): OutboxRecord[];
+  /** In order of (state, sentMs with null first, openedMs, runId). */
+  askedRuns(limit: number): AskedRun[];
   /** Those settled before `beforeMs`, in order of (settled, runId). */
   settledOutbox(beforeMs: number): Iterable<SettledOutbox>;
   putOutbox(stored: StoredOutbox): void;

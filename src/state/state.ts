@@ -21,16 +21,22 @@ export interface State {
   stepRun<T>(run: SteppedRun, decide: (view: RunView) => RunStep<T>): Promise<T>;
   /** A receipt as it stands, or undefined. */
   receipt(ref: RunRef): Promise<Receipt | undefined>;
-  /** Receipts in order of (state is open first, receivedMs, runId); `open` ones are not ended. */
-  receipts(filter: ReceiptFilter): Promise<readonly Receipt[]>;
+  /** Receipts with their requests, the latest received first. */
+  receipts(filter: { readonly limit: number }): Promise<readonly Receipt[]>;
+  /** All receipts under a run's name, whoever sent it, in order of receivedMs. */
+  receiptsNamed(runId: RunId): Promise<readonly Receipt[]>;
+  /** What is still to be done, in order of (receivedMs, runId): only what names it, however large it is. */
+  receiptRefs(filter: RefFilter): Promise<readonly RunRef[]>;
   /** The workers that open receipts name. */
   openWorkers(): Promise<ReadonlySet<WorkerId>>;
 
   /** Remembers a request before it is sent, or says what stands in its place. */
   openOutbox(record: OutboxRecord): Promise<OpenedOutbox>;
   outboxRecord(runId: RunId): Promise<OutboxRecord | undefined>;
-  /** Records in order of (openedMs, runId), or as the filter says. */
-  outboxRecords(filter: OutboxFilter): Promise<readonly OutboxRecord[]>;
+  /** Records with their requests, the latest opened first. */
+  outboxRecords(filter: { readonly limit: number }): Promise<readonly OutboxRecord[]>;
+  /** What is not closed: `open`, then `unknown`, each least recently sent first. */
+  askedRuns(filter: { readonly limit: number }): Promise<readonly AskedRun[]>;
   /** Adds what was learned. Rejects with `RUN_UNKNOWN` when there is no such record. */
   noteOutbox(runId: RunId, note: OutboxNote): Promise<void>;
   /**
@@ -116,10 +122,10 @@ export interface RunStep<T> {
   readonly write?: Receipt;
 }
 
-export interface ReceiptFilter {
+export interface RefFilter {
   readonly limit: number;
   /** `open`: admitted or running; `unacknowledged`: ended, with a terminal not yet known to be in the store. */
-  readonly are?: "open" | "unacknowledged";
+  readonly are: "open" | "unacknowledged";
 }
 
 /** What the caller remembers of one request it made. */
@@ -178,10 +184,10 @@ export interface OpenedOutbox {
   readonly record: OutboxRecord;
 }
 
-export interface OutboxFilter {
-  readonly limit: number;
-  /** `unclosed`: `open`, then `unknown`, each least recently sent first. */
-  readonly are?: "unclosed";
+/** An asked run that is not closed. */
+export interface AskedRun {
+  readonly runId: RunId;
+  readonly state: "open" | "unknown";
 }
 
 /** The audit record of one asked run: the verified envelopes as they were. */

@@ -16,11 +16,11 @@ import {
   requireWritable,
 } from "./rules.ts";
 import type {
+  AskedRun,
   CollectOptions,
   Collected,
   NewQuarantineEntry,
   OpenedOutbox,
-  OutboxFilter,
   OutboxNote,
   OutboxRecord,
   OwnerLook,
@@ -28,7 +28,7 @@ import type {
   QuarantineBudget,
   QuarantineEntry,
   QuarantineFilter,
-  ReceiptFilter,
+  RefFilter,
   RunStep,
   RunView,
   State,
@@ -70,8 +70,16 @@ export class RecordState implements State {
     return this.#read(() => this.#records.receipt(ref));
   }
 
-  async receipts(filter: ReceiptFilter): Promise<readonly Receipt[]> {
-    return this.#read(() => this.#records.receipts(filter));
+  async receipts({ limit }: { readonly limit: number }): Promise<readonly Receipt[]> {
+    return this.#read(() => this.#records.receipts(limit));
+  }
+
+  async receiptsNamed(runId: RunId): Promise<readonly Receipt[]> {
+    return this.#read(() => this.#records.receiptsNamed(runId));
+  }
+
+  async receiptRefs(filter: RefFilter): Promise<readonly RunRef[]> {
+    return this.#read(() => this.#records.receiptRefs(filter));
   }
 
   async openWorkers(): Promise<ReadonlySet<WorkerId>> {
@@ -90,8 +98,12 @@ export class RecordState implements State {
     return this.#read(() => this.#records.outbox(runId)?.record);
   }
 
-  async outboxRecords(filter: OutboxFilter): Promise<readonly OutboxRecord[]> {
-    return this.#read(() => this.#records.outboxRecords(filter));
+  async outboxRecords({ limit }: { readonly limit: number }): Promise<readonly OutboxRecord[]> {
+    return this.#read(() => this.#records.outboxRecords(limit));
+  }
+
+  async askedRuns({ limit }: { readonly limit: number }): Promise<readonly AskedRun[]> {
+    return this.#read(() => this.#records.askedRuns(limit));
   }
 
   async noteOutbox(runId: RunId, note: OutboxNote): Promise<void> {
@@ -296,7 +308,8 @@ export function recoverRecords(
   records.putMeta(recoveredMeta(records.meta(), nowMs));
   records.deleteNonces();
   raiseClock(records, nowMs);
-  return { bornMs: nowMs, open: records.receipts({ are: "open", limit: Number.MAX_SAFE_INTEGER }) };
+  const open = records.receiptRefs({ are: "open", limit: Number.MAX_SAFE_INTEGER });
+  return { bornMs: nowMs, open: open.flatMap((ref) => records.receipt(ref) ?? []) };
 }
 
 function raiseClock(records: Records, nowMs: number): void {

@@ -5,7 +5,7 @@ import type { ErrorCode } from "../../src/base/errors.ts";
 import { limits } from "../../src/base/limits.ts";
 import { toJson } from "../../src/protocol/fields.ts";
 import type { TerminalPayload } from "../../src/protocol/frame.ts";
-import type { Receipt } from "../../src/protocol/receipt.ts";
+import type { Receipt, RunRef } from "../../src/protocol/receipt.ts";
 import type { CollectOptions, ReadPosition, RunView, State } from "../../src/state/state.ts";
 import { anyFarOutbox, anyFarReceipt, anyTerminal } from "../state/arbitraries.ts";
 import {
@@ -222,27 +222,41 @@ export function stateContract(
     });
 
     describe("receipts", () => {
-      it("come open ones first, then by time received and run id, at most so many", async () => {
+      it("come the latest first, open or ended, at most so many", async () => {
         const ended = receiptFor("ended", { receivedMs: 1, ...endedAt(9) });
         const late = receiptFor("late", { receivedMs: 3, state: "running" });
         const twins = [receiptFor("twin"), receiptFor("other twin")]
           .map((receipt) => ({ ...receipt, receivedMs: 2 }))
-          .toSorted((a, b) => (a.runId < b.runId ? -1 : 1));
+          .toSorted((a, b) => (a.runId < b.runId ? 1 : -1));
         for (const receipt of [ended, late, ...twins]) await put(state, receipt);
-        expect(await state.receipts(everything)).toStrictEqual([...twins, late, ended]);
-        expect(await state.receipts({ limit: 2 })).toStrictEqual(twins);
+        expect(await state.receipts(everything)).toStrictEqual([late, ...twins, ended]);
+        expect(await state.receipts({ limit: 2 })).toStrictEqual([late, twins[0]]);
         expect(await state.receipts({ limit: 0 })).toStrictEqual([]);
       });
 
-      it("are found by what is still to be done about them", async () => {
-        const open = receiptFor("open");
-        const unacknowledged = receiptFor("u", endedAt(1, { acknowledged: false }));
-        for (const receipt of [open, unacknowledged, receiptFor("done", endedAt(1))]) {
-          await put(state, receipt);
-        }
-        expect(await state.receipts({ are: "open", limit: 9 })).toStrictEqual([open]);
-        const found = await state.receipts({ are: "unacknowledged", limit: 9 });
-        expect(found).toStrictEqual([unacknowledged]);
+      it("are named by what is still to be done about them, the first received first", async () => {
+        const open = receiptFor("open", { receivedMs: 4 });
+        const running = receiptFor("running", { receivedMs: 3, state: "running" });
+        const twins = ["u", "v"].map((name) =>
+          receiptFor(name, { receivedMs: 2, ...endedAt(1, { acknowledged: false }) }),
+        );
+        const done = receiptFor("done", endedAt(1));
+        for (const receipt of [open, ...twins, done, running]) await put(state, receipt);
+        const ofOpen = await state.receiptRefs({ are: "open", limit: 9 });
+        expect(ofOpen).toStrictEqual([running, open].map(refOf));
+        expect(await state.receiptRefs({ are: "open", limit: 1 })).toStrictEqual([refOf(running)]);
+        const unacknowledged = await state.receiptRefs({ are: "unacknowledged", limit: 9 });
+        const inOrder = twins.toSorted((a, b) => (a.runId < b.runId ? -1 : 1));
+        expect(unacknowledged).toStrictEqual(inOrder.map(refOf));
+      });
+
+      it("are found by their run's name, whoever sent it and however often", async () => {
+        const late = receiptFor("a", { receivedMs: 3 });
+        const early = receiptFor("a", { receivedMs: 1, requestDigest: digestFor("other") });
+        const foreign = receiptFor("a", { receivedMs: 2, from: otherPeer, ...endedAt(5) });
+        for (const receipt of [late, early, foreign, receiptFor("b")]) await put(state, receipt);
+        expect(await state.receiptsNamed(late.runId)).toStrictEqual([early, foreign, late]);
+        expect(await state.receiptsNamed(runIdFor("c"))).toStrictEqual([]);
       });
 
       it("name the workers that are still needed", async () => {
@@ -381,20 +395,31 @@ export function stateContract(
         expect(await state.outboxRecord(runId)).toMatchObject({ state: "open" });
       });
 
-      it("lists by time opened; of what is not closed, open before unknown, least recently sent first", async () => {
+      it("lists the latest opened first, at most so many", async () => {
+        const first = outboxFor("first", { openedMs: 1, sentMs: 9 });
+        const last = outboxFor("last", { openedMs: 3 });
+        const closed = outboxFor("closed", { openedMs: 2 });
+        for (const record of [last, first, closed]) await state.openOutbox(record);
+        await state.closeOutbox(closed.runId, transcriptFor("closed", 7));
+        const all = await state.outboxRecords(everything);
+        expect(all.map(({ runId }) => runId)).toStrictEqual(
+          [last, closed, first].map(({ runId }) => runId),
+        );
+        expect(await state.outboxRecords({ limit: 1 })).toStrictEqual([last]);
+      });
+
+      it("names what is not closed, open before unknown, least recently sent first", async () => {
         const never = outboxFor("never", { openedMs: 4 });
         const late = outboxFor("late", { openedMs: 1, sentMs: 9 });
         const early = outboxFor("early", { openedMs: 3, sentMs: 8 });
         const closed = outboxFor("closed", { openedMs: 2 });
-        for (const record of [never, late, early, closed]) await state.openOutbox(record);
+        for (const record of [late, never, early, closed]) await state.openOutbox(record);
         await state.noteOutbox(early.runId, { state: "unknown" });
         await state.closeOutbox(closed.runId, transcriptFor("closed", 7));
-        const all = await state.outboxRecords(everything);
-        const ids = all.map((record) => record.runId);
-        expect(ids).toStrictEqual([late, closed, early, never].map((record) => record.runId));
-        const unclosed = await state.outboxRecords({ are: "unclosed", limit: 3 });
-        expect(unclosed).toStrictEqual([never, late, { ...early, state: "unknown" }]);
-        expect(await state.outboxRecords({ are: "unclosed", limit: 1 })).toStrictEqual([never]);
+        const asked = [never, late].map(({ runId }) => ({ runId, state: "open" }));
+        const all = [...asked, { runId: early.runId, state: "unknown" }];
+        expect(await state.askedRuns({ limit: 9 })).toStrictEqual(all);
+        expect(await state.askedRuns({ limit: 1 })).toStrictEqual(all.slice(0, 1));
       });
     });
 
@@ -658,6 +683,10 @@ export function stateContract(
       });
     });
   });
+}
+
+function refOf({ from, runId, requestDigest }: Receipt): RunRef {
+  return { from, runId, requestDigest };
 }
 
 function code(expected: ErrorCode): { code: ErrorCode } {

@@ -115,8 +115,8 @@ describe("recovering", () => {
   });
 
   /** One request that a worker admitted and died before it started it. */
-  async function leaveAdmitted(): Promise<void> {
-    const { runId } = plantRequest(two);
+  async function leaveAdmitted(idempotencyKey = "k"): Promise<void> {
+    const { runId } = plantRequest(two, { idempotencyKey });
     const name = { kind: "request", to: two.doer.name, from: two.asker.name, runId } as const;
     const result = await admit(
       doer,
@@ -126,6 +126,48 @@ describe("recovering", () => {
     expect(result.status).toBe("admitted");
     two.doer.kill(doer);
   }
+
+  /** Another process ends all runs, and publishes that, at the first call of the store from now on. */
+  function endElsewhereMeanwhile(): void {
+    const { receipts } = two.doer.disk.content;
+    two.doer.trouble = () => {
+      two.doer.trouble = () => undefined;
+      for (const [key, receipt] of receipts) {
+        const terminal = receipt.ended?.terminal ?? null;
+        const ended = { atMs: 1, terminal, acknowledged: true };
+        receipts.set(key, { ...receipt, state: "ended", ended });
+      }
+      return undefined;
+    };
+  }
+
+  it("leaves alone what another process ends after it was listed", async () => {
+    await leaveAdmitted("a");
+    await leaveAdmitted("b");
+    endElsewhereMeanwhile();
+    const responder = new Responder(two.doer.process(), routes(sayer()));
+    await responder.recover(always);
+    await two.clock.until(responder.settled());
+    expect(responder.counts.takenOver).toBe(0);
+    expect(two.doer.receipts.map(({ attempt, starts }) => [attempt, starts])).toEqual([
+      [1, 0],
+      [1, 0],
+    ]);
+  });
+
+  it("publishes no end that another process publishes after it was listed", async () => {
+    for (const idempotencyKey of ["a", "b"]) plantRequest(two, { idempotencyKey });
+    await pass(two.clock, doer);
+    const { receipts } = two.doer.disk.content;
+    for (const [key, receipt] of receipts) {
+      const ended = receipt.ended && { ...receipt.ended, acknowledged: false };
+      receipts.set(key, { ...receipt, ended });
+    }
+    endElsewhereMeanwhile();
+    two.doer.calls.length = 0;
+    await new Responder(two.doer.process(), routes(sayer())).recover(always);
+    expect(two.doer.calls.filter((call) => call === "put frames")).toHaveLength(1);
+  });
 
   it("starts what a dead worker only admitted, under the next attempt", async () => {
     await leaveAdmitted();

@@ -103,6 +103,7 @@ async function idOfLatest(state: State, later: number): Promise<string> {
 
 async function contentOf(state: State): Promise<unknown> {
   const perName = async (name: string): Promise<unknown[]> => [
+    await state.receiptsNamed(runIdFor(name)),
     await state.transcript(runIdFor(name)),
     await state.outboxRecord(outboxFor(name).runId),
     await state.knowsOwnerNonce(name),
@@ -112,11 +113,14 @@ async function contentOf(state: State): Promise<unknown> {
   return {
     receipts: await state.receipts({ limit }),
     few: await state.receipts({ limit: 2 }),
-    open: await state.receipts({ limit, are: "open" }),
-    unacknowledged: await state.receipts({ limit, are: "unacknowledged" }),
+    open: await state.receiptRefs({ limit, are: "open" }),
+    unacknowledged: await state.receiptRefs({ limit, are: "unacknowledged" }),
+    firstOpen: await state.receiptRefs({ limit: 1, are: "open" }),
     workers: await state.openWorkers(),
     outbox: await state.outboxRecords({ limit }),
-    unclosed: await state.outboxRecords({ limit, are: "unclosed" }),
+    lastAsked: await state.outboxRecords({ limit: 1 }),
+    unclosed: await state.askedRuns({ limit }),
+    firstUnclosed: await state.askedRuns({ limit: 1 }),
     owner: await state.owner(),
     quarantined: await state.quarantined({ limit }),
     ofBucket: await state.quarantined({ limit, bucket: "p" }),

@@ -4,7 +4,7 @@ import { objectKey, parseObjectKey } from "../../protocol/object-key.ts";
 import type { SettledOutbox, StoredOutbox } from "../records.ts";
 import type { Row } from "./row.ts";
 import { terminalOf, terminalText } from "./terminal.ts";
-import type { OutboxRecord, ReadPosition, TranscriptEnvelope } from "../state.ts";
+import type { AskedRun, OutboxRecord, ReadPosition, TranscriptEnvelope } from "../state.ts";
 
 /** An outbox record's columns, each with the value it is given. */
 export function outboxColumns({ record, settledMs }: StoredOutbox): Record<string, SQLInputValue> {
@@ -66,6 +66,13 @@ function readPositionOf(row: Row): ReadPosition {
     attempt: row.integer("read_attempt"),
     seq: row.integer("read_seq"),
     prev: row.bytes("read_prev"),
+  };
+}
+
+export function askedRunOf(row: Row): AskedRun {
+  return {
+    runId: row.name("run_id", isRunId),
+    state: row.oneOf("state", ["open", "unknown"]),
   };
 }
 

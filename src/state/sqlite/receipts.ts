@@ -76,7 +76,7 @@ export function settledReceiptOf(row: Row): SettledReceipt {
   return { ...refOf(row), exp: row.integer("exp") };
 }
 
-function refOf(row: Row): RunRef {
+export function refOf(row: Row): RunRef {
   return {
     from: row.name("sender", isGatewayName),
     runId: row.name("run_id", isRunId),

@@ -12,17 +12,23 @@ import type {
   StoredOutbox,
 } from "../records.ts";
 import type { SqliteDatabase } from "./database.ts";
-import { outboxColumns, outboxRecordOf, settledOutboxOf, transcriptEnvelopeOf } from "./outbox.ts";
+import {
+  askedRunOf,
+  outboxColumns,
+  outboxRecordOf,
+  settledOutboxOf,
+  transcriptEnvelopeOf,
+} from "./outbox.ts";
 import { quarantineColumns, quarantineEntryOf } from "./quarantine.ts";
-import { receiptColumns, receiptOf, settledReceiptOf } from "./receipts.ts";
+import { receiptColumns, receiptOf, refOf, settledReceiptOf } from "./receipts.ts";
 import type { Row } from "./row.ts";
 import { terminalOf, terminalText } from "./terminal.ts";
 import type {
-  OutboxFilter,
+  AskedRun,
   OutboxRecord,
   QuarantineEntry,
   QuarantineFilter,
-  ReceiptFilter,
+  RefFilter,
   Transcript,
 } from "../state.ts";
 
@@ -98,11 +104,27 @@ export class SqliteRecords implements Records {
     return rows.map(receiptOf).toSorted(byReceived);
   }
 
-  receipts({ are, limit }: ReceiptFilter): Receipt[] {
-    if (are === "open") return this.#receiptsThat("state <> 'ended'", limit);
-    if (are === "unacknowledged") return this.#receiptsThat("acknowledged = 0", limit);
-    const open = this.#receiptsThat("state <> 'ended'", limit);
-    return [...open, ...this.#receiptsThat("state = 'ended'", limit - open.length)];
+  receipts(limit: number): Receipt[] {
+    const sql = `SELECT * FROM receipts INDEXED BY receipts_received
+      ORDER BY received_ms DESC, run_id DESC, request_digest DESC, sender DESC LIMIT ?`;
+    return this.#database.all(sql, limit).map(receiptOf);
+  }
+
+  receiptsNamed(runId: RunId): Receipt[] {
+    // The index is read from end to end, and of the receipts only those that are found in it.
+    const sql = `SELECT * FROM receipts INDEXED BY receipts_received WHERE run_id = ?
+      ORDER BY received_ms, run_id, request_digest, sender`;
+    return this.#database.all(sql, runId).map(receiptOf);
+  }
+
+  receiptRefs({ are, limit }: RefFilter): RunRef[] {
+    const those =
+      are === "open"
+        ? "INDEXED BY receipts_open WHERE state <> 'ended'"
+        : "INDEXED BY receipts_unacknowledged WHERE acknowledged = 0";
+    const sql = `SELECT sender, run_id, request_digest FROM receipts ${those}
+      ORDER BY received_ms, run_id, request_digest, sender LIMIT ?`;
+    return this.#database.all(sql, limit).map(refOf);
   }
 
   openWorkers(): Set<WorkerId> {
@@ -151,12 +173,15 @@ export class SqliteRecords implements Records {
     }));
   }
 
-  outboxRecords({ are, limit }: OutboxFilter): OutboxRecord[] {
-    const sql =
-      are === undefined
-        ? "SELECT * FROM outbox ORDER BY opened_ms, run_id LIMIT ?"
-        : "SELECT * FROM outbox WHERE state <> 'closed' ORDER BY state, sent_ms, opened_ms, run_id LIMIT ?";
+  outboxRecords(limit: number): OutboxRecord[] {
+    const sql = "SELECT * FROM outbox ORDER BY opened_ms DESC, run_id DESC LIMIT ?";
     return this.#database.all(sql, limit).map(outboxRecordOf);
+  }
+
+  askedRuns(limit: number): AskedRun[] {
+    const sql = `SELECT run_id, state FROM outbox WHERE state <> 'closed'
+      ORDER BY state, sent_ms, opened_ms, run_id LIMIT ?`;
+    return this.#database.all(sql, limit).map(askedRunOf);
   }
 
   *settledOutbox(beforeMs: number): Generator<SettledOutbox> {
@@ -262,13 +287,6 @@ export class SqliteRecords implements Records {
 
   putLastNumber(series: string, last: number): void {
     this.#put("series", ["series"], { series, last });
-  }
-
-  #receiptsThat(condition: string, limit: number): Receipt[] {
-    if (limit <= 0) return [];
-    const sql = `SELECT * FROM receipts WHERE ${condition}
-      ORDER BY received_ms, run_id, request_digest, sender LIMIT ?`;
-    return this.#database.all(sql, limit).map(receiptOf);
   }
 
   /** Writes a whole row, in the place of the one with the same key. */

@@ -143,6 +143,12 @@ CREATE INDEX quarantine_released ON quarantine (at_ms DESC, id) WHERE released =
 ALTER TABLE outbox ADD COLUMN read_attempt INTEGER;
 ALTER TABLE outbox ADD COLUMN read_seq INTEGER;
 ALTER TABLE outbox ADD COLUMN read_prev BLOB;
+
+DROP INDEX receipts_open;
+CREATE INDEX receipts_open ON receipts (received_ms, run_id, request_digest, sender, state, worker)
+  WHERE state <> 'ended';
+DROP INDEX receipts_ended;
+CREATE INDEX receipts_received ON receipts (received_ms, run_id, request_digest, sender);
 `;
 
 /**

@@ -1,13 +1,7 @@
 import { boolean, integer } from "@oclif/core/flags";
 import { openGateway } from "../../../gateway/gateway.ts";
 import { BaseCommand } from "../../base-command.ts";
-import {
-  askedTable,
-  askedView,
-  latestReceived,
-  receivedTable,
-  receivedView,
-} from "../../run-views.ts";
+import { askedTable, askedView, receivedTable, receivedView } from "../../run-views.ts";
 
 export default class RunsList extends BaseCommand {
   static override readonly summary =
@@ -33,13 +27,13 @@ export default class RunsList extends BaseCommand {
     const { home, json, log } = this.globalOptions(flags);
     await using gateway = await openGateway({ home, log, env: process.env, admits: false });
     const { state } = gateway.mailbox;
-    const all = { limit: Number.MAX_SAFE_INTEGER };
+    const { limit } = flags;
     if (flags.received) {
-      const views = latestReceived(await state.receipts(all), flags.limit).map(receivedView);
+      const views = (await state.receipts({ limit })).map(receivedView).toReversed();
       if (json) this.printJson(views);
       else this.print(receivedTable(views));
     } else {
-      const views = (await state.outboxRecords(all)).slice(-flags.limit).map(askedView);
+      const views = (await state.outboxRecords({ limit })).map(askedView).toReversed();
       if (json) this.printJson(views);
       else this.print(askedTable(views));
     }
