@@ -1,5 +1,6 @@
 import type { GatewayName, RunId, WorkerId } from "../base/names.ts";
 import type { Receipt, RunRef } from "../protocol/receipt.ts";
+import { askedOverviewOf, bucketOverviewsOf, receivedOverviewOf } from "./memory-overview.ts";
 import type {
   Meta,
   PeerWork,
@@ -11,10 +12,13 @@ import type {
 } from "./records.ts";
 import { newMeta } from "./rules.ts";
 import type {
+  AskedOverview,
   AskedRun,
+  BucketOverview,
   OutboxRecord,
   QuarantineEntry,
   QuarantineFilter,
+  ReceivedOverview,
   RefFilter,
   Transcript,
 } from "./state.ts";
@@ -118,6 +122,10 @@ export class MemoryRecords implements Records {
     return new Set(this.#receipts(isOpen).map((receipt) => receipt.worker));
   }
 
+  receivedOverview(): ReceivedOverview {
+    return receivedOverviewOf(this.#receipts(() => true));
+  }
+
   peerWork(from: GatewayName, runId: RunId, afterMs: number): PeerWork {
     const others = this.#receipts((receipt) => receipt.from === from && receipt.runId !== runId);
     return {
@@ -163,6 +171,10 @@ export class MemoryRecords implements Records {
   askedRuns(limit: number): AskedRun[] {
     const unclosed = this.#outboxRecords().toSorted(bySent).flatMap(askedRunOf);
     return unclosed.slice(0, limit);
+  }
+
+  askedOverview(): AskedOverview {
+    return askedOverviewOf(this.#outboxRecords());
   }
 
   settledOutbox(beforeMs: number): SettledOutbox[] {
@@ -223,6 +235,10 @@ export class MemoryRecords implements Records {
       entries: held.length,
       bytes: held.reduce((sum, entry) => sum + (entry.bytes?.length ?? 0), 0),
     };
+  }
+
+  bucketOverviews(): BucketOverview[] {
+    return bucketOverviewsOf([...this.#content.quarantine.values()]);
   }
 
   oldQuarantine(beforeMs: number, limit: number): string[] {

@@ -1,10 +1,13 @@
 import type { GatewayName, RunId, WorkerId } from "../base/names.ts";
 import type { Receipt, RunRef } from "../protocol/receipt.ts";
 import type {
+  AskedOverview,
   AskedRun,
+  BucketOverview,
   OutboxRecord,
   QuarantineEntry,
   QuarantineFilter,
+  ReceivedOverview,
   RefFilter,
   Transcript,
 } from "./state.ts";
@@ -37,6 +40,7 @@ export interface Records {
   receiptsNamed(runId: RunId): Receipt[];
   receiptRefs(filter: RefFilter): RunRef[];
   openWorkers(): Set<WorkerId>;
+  receivedOverview(): ReceivedOverview;
   /** Counts the sender's other runs: open ones that are no grants, and all received after `afterMs`. */
   peerWork(from: GatewayName, runId: RunId, afterMs: number): PeerWork;
   /** Whether an open receipt of the sender names this run as the one it continues. */
@@ -51,6 +55,7 @@ export interface Records {
   outboxRecords(limit: number): OutboxRecord[];
   /** In order of (state, sentMs with null first, openedMs, runId). */
   askedRuns(limit: number): AskedRun[];
+  askedOverview(): AskedOverview;
   /** Those settled before `beforeMs`, in order of (settled, runId). */
   settledOutbox(beforeMs: number): Iterable<SettledOutbox>;
   putOutbox(stored: StoredOutbox): void;
@@ -67,6 +72,8 @@ export interface Records {
   quarantined(filter: QuarantineFilter): QuarantineEntry[];
   quarantinedEntry(id: string): QuarantineEntry | undefined;
   quarantineHeld(bucket: string): QuarantineHeld;
+  /** In order of bucket. */
+  bucketOverviews(): BucketOverview[];
   /** Ids of entries made before `beforeMs`, at most `limit`, the oldest first. */
   oldQuarantine(beforeMs: number, limit: number): string[];
   putQuarantine(entry: QuarantineEntry): void;

@@ -1,10 +1,11 @@
 import { PosternError } from "../base/errors.ts";
 import type { Receipt } from "../protocol/receipt.ts";
-import type { Meta, StoredOutbox } from "./records.ts";
+import type { Meta, Records, StoredOutbox } from "./records.ts";
 import type {
   OpenedOutbox,
   OutboxNote,
   OutboxRecord,
+  Overview,
   OwnerLook,
   OwnerView,
   ReadPosition,
@@ -111,6 +112,18 @@ export function ownerViewOf(meta: Meta): OwnerView {
   const { lookMs, generation, claimedMs, elsewhere } = meta;
   const recovering = meta.bornMs > 0 && lookMs === null;
   return { lookMs, generation, claimedMs, elsewhere, recovering };
+}
+
+export function overviewOf(records: Records): Overview {
+  const meta = records.meta();
+  return {
+    received: records.receivedOverview(),
+    asked: records.askedOverview(),
+    quarantine: records.bucketOverviews(),
+    owner: ownerViewOf(meta),
+    highestClockMs: meta.highestClockMs,
+    bornMs: meta.bornMs,
+  };
 }
 
 /** What stands after a look at the owner keys; the same object when it says nothing new. */

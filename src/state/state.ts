@@ -83,6 +83,9 @@ export interface State {
   /** Counts up and returns the next number of a series (card versions), from 1. */
   nextNumber(series: string): Promise<number>;
 
+  /** All that a status screen counts, as of one moment; it reads no request and no kept bytes. */
+  overview(): Promise<Overview>;
+
   /** Deletes what retention no longer keeps: at most `limit` rows; says how many of each. */
   collect(options: CollectOptions): Promise<Collected>;
   /**
@@ -258,6 +261,48 @@ export interface QuarantineFilter {
 export interface QuarantineBudget {
   readonly maxBytes: number;
   readonly maxEntries: number;
+}
+
+export interface Overview {
+  readonly received: ReceivedOverview;
+  readonly asked: AskedOverview;
+  /** In order of the buckets' names. */
+  readonly quarantine: readonly BucketOverview[];
+  readonly owner: OwnerView;
+  /** The highest clock value that any committed step has seen. */
+  readonly highestClockMs: number;
+  /** When `recover` was last used, 0 if never. */
+  readonly bornMs: number;
+}
+
+/** How many receipts stand how. */
+export interface ReceivedOverview {
+  readonly admitted: number;
+  readonly running: number;
+  /** All that have ended. */
+  readonly ended: number;
+  /** Of the ended ones, those whose terminal is not yet known to be in the store. */
+  readonly unpublished: number;
+  /** When the first received of the admitted and running ones came; null when there is none. */
+  readonly oldestOpenMs: number | null;
+}
+
+/** How many asked runs stand how. */
+export interface AskedOverview {
+  readonly open: number;
+  readonly unknown: number;
+  readonly closed: number;
+  /** When the first of the open ones was opened; null when there is none. */
+  readonly oldestOpenMs: number | null;
+}
+
+/** What one sender, or all strangers together, have in quarantine. */
+export interface BucketOverview {
+  readonly bucket: string;
+  readonly entries: number;
+  /** Of the bytes that are kept. */
+  readonly bytes: number;
+  readonly released: number;
 }
 
 export interface CollectOptions {

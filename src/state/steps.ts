@@ -11,6 +11,7 @@ import {
   lookedAt,
   notedOutbox,
   openedOutbox,
+  overviewOf,
   ownerViewOf,
   recoveredMeta,
   requireWritable,
@@ -23,6 +24,7 @@ import type {
   OpenedOutbox,
   OutboxNote,
   OutboxRecord,
+  Overview,
   OwnerLook,
   OwnerView,
   QuarantineBudget,
@@ -198,6 +200,10 @@ export class RecordState implements State {
       this.#records.putLastNumber(series, next);
       return next;
     });
+  }
+
+  async overview(): Promise<Overview> {
+    return this.#read(() => overviewOf(this.#records));
   }
 
   async collect(options: CollectOptions): Promise<Collected> {

@@ -23,6 +23,7 @@ import {
   transcriptFor,
   workerFor,
 } from "../state/samples.ts";
+import { overviewContract } from "./overview-contract.ts";
 import { quarantineContract } from "./quarantine-contract.ts";
 
 /** One place where a state is kept. */
@@ -507,6 +508,7 @@ export function stateContract(
     });
 
     quarantineContract(() => state);
+    overviewContract(() => state);
 
     describe("versions and series", () => {
       it("see a lower version of a document as rolled back", async () => {

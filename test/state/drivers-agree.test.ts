@@ -122,6 +122,7 @@ async function contentOf(state: State): Promise<unknown> {
     unclosed: await state.askedRuns({ limit }),
     firstUnclosed: await state.askedRuns({ limit: 1 }),
     owner: await state.owner(),
+    overview: await state.overview(),
     quarantined: await state.quarantined({ limit }),
     ofBucket: await state.quarantined({ limit, bucket: "p" }),
     released: await state.quarantined({ limit, released: true }),

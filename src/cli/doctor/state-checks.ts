@@ -8,19 +8,20 @@ const worthAWord = 0.8;
 /** How full the quarantine is: past its budget, what a sender sends is left in the store. */
 export async function checkQuarantine(state: State): Promise<Finding> {
   const check = "quarantine";
-  const entries = await state.quarantined({ limit: Number.MAX_SAFE_INTEGER });
-  const fullest = [...Map.groupBy(entries, ({ bucket }) => bucket)]
-    .map(([bucket, held]) => {
-      const bytes = held.reduce((sum, entry) => sum + (entry.bytes?.length ?? 0), 0);
-      const share = Math.max(
-        held.length / limits.quarantineEntriesPerPeer,
+  const { quarantine: buckets } = await state.overview();
+  const fullest = buckets
+    .map(({ bucket, entries, bytes }) => ({
+      bucket,
+      share: Math.max(
+        entries / limits.quarantineEntriesPerPeer,
         bytes / limits.quarantineBytesPerPeer,
-      );
-      return { bucket, share };
-    })
+      ),
+    }))
     .toSorted((a, b) => b.share - a.share)[0];
-  if (fullest === undefined || fullest.share < worthAWord)
-    return ok(check, `${entries.length} entries`);
+  if (fullest === undefined || fullest.share < worthAWord) {
+    const held = buckets.reduce((sum, { entries }) => sum + entries, 0);
+    return ok(check, `${held} entries`);
+  }
   const what = `${Math.round(100 * fullest.share)} % of the room for ${fullest.bucket} is taken`;
   return warning(
     check,

@@ -19,15 +19,19 @@ import {
   settledOutboxOf,
   transcriptEnvelopeOf,
 } from "./outbox.ts";
+import { askedOverviewOf, bucketOverviewsOf, receivedOverviewOf } from "./overview.ts";
 import { quarantineColumns, quarantineEntryOf } from "./quarantine.ts";
 import { receiptColumns, receiptOf, refOf, settledReceiptOf } from "./receipts.ts";
 import type { Row } from "./row.ts";
 import { terminalOf, terminalText } from "./terminal.ts";
 import type {
+  AskedOverview,
   AskedRun,
+  BucketOverview,
   OutboxRecord,
   QuarantineEntry,
   QuarantineFilter,
+  ReceivedOverview,
   RefFilter,
   Transcript,
 } from "../state.ts";
@@ -134,6 +138,10 @@ export class SqliteRecords implements Records {
     return new Set(rows.map((row) => row.name("worker", isWorkerId)));
   }
 
+  receivedOverview(): ReceivedOverview {
+    return receivedOverviewOf(this.#database);
+  }
+
   peerWork(from: GatewayName, runId: RunId, afterMs: number): PeerWork {
     const openSql = `SELECT count(*) AS n FROM receipts INDEXED BY receipts_sender_open
       WHERE state <> 'ended' AND sender = ? AND run_id <> ? AND kind <> 'approvalGrant'`;
@@ -182,6 +190,10 @@ export class SqliteRecords implements Records {
     const sql = `SELECT run_id, state FROM outbox WHERE state <> 'closed'
       ORDER BY state, sent_ms, opened_ms, run_id LIMIT ?`;
     return this.#database.all(sql, limit).map(askedRunOf);
+  }
+
+  askedOverview(): AskedOverview {
+    return askedOverviewOf(this.#database);
   }
 
   *settledOutbox(beforeMs: number): Generator<SettledOutbox> {
@@ -257,6 +269,10 @@ export class SqliteRecords implements Records {
       "SELECT count(*) AS n, coalesce(sum(kept_bytes), 0) AS bytes FROM quarantine WHERE bucket = ?";
     const row = this.#database.get(sql, bucket);
     return { entries: row?.integer("n") ?? 0, bytes: row?.integer("bytes") ?? 0 };
+  }
+
+  bucketOverviews(): BucketOverview[] {
+    return bucketOverviewsOf(this.#database);
   }
 
   oldQuarantine(beforeMs: number, limit: number): string[] {

@@ -138,6 +138,8 @@ CREATE INDEX quarantine_bucket ON quarantine (bucket, at_ms DESC, id, kept_bytes
  */
 const secondVersion = `
 ALTER TABLE quarantine ADD COLUMN released INTEGER NOT NULL DEFAULT 0 CHECK (released IN (0, 1));
+DROP INDEX quarantine_bucket;
+CREATE INDEX quarantine_bucket ON quarantine (bucket, at_ms DESC, id, kept_bytes, released);
 CREATE INDEX quarantine_released ON quarantine (at_ms DESC, id) WHERE released = 1;
 
 ALTER TABLE outbox ADD COLUMN read_attempt INTEGER;
