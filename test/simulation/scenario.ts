@@ -3,13 +3,14 @@ import { limits } from "../../src/base/limits.ts";
 import { parseGatewayName, parseRealm, type RunId } from "../../src/base/names.ts";
 import { ask, deliver } from "../../src/gateway/ask.ts";
 import { poll } from "../../src/gateway/poll.ts";
+import { serve } from "../../src/gateway/serve.ts";
 import { follow } from "../../src/mailbox/follow.ts";
 import type { PlacedFrame } from "../../src/mailbox/frame-reader.ts";
 import type { Mailbox } from "../../src/mailbox/mailbox.ts";
 import { cancelRun } from "../../src/mailbox/send.ts";
 import { runIdOf } from "../../src/protocol/run-id.ts";
 import { Checker } from "./checker.ts";
-import { noFaults, type Faults } from "./life.ts";
+import { noFaults, type Faults, type Life } from "./life.ts";
 import { Machine } from "./machine.ts";
 import { harass, type Hostility } from "./hostile.ts";
 import { Bucket } from "./sim-store.ts";
@@ -103,7 +104,7 @@ export class Scenario {
     const [asker, doer] = this.#machines;
     this.#schedule(asker, doer, 4);
     this.#schedule(doer, asker, 1);
-    for (const machine of this.#machines) this.#pollUntil(machine, troubledMs, minute);
+    for (const machine of this.#machines) this.#workUntil(machine, troubledMs, minute);
     harass(this.#world, this.#bucket, this.#weather.hostility, troubledMs);
     if (this.#weather.hostility !== "none") this.#sendRogues(asker, doer);
     if (this.#weather.mistrust) {
@@ -119,7 +120,7 @@ export class Scenario {
     this.#faults = noFaults;
     for (const machine of this.#machines) {
       if (this.#world.random.chance(0.5)) machine.powerOff();
-      this.#pollUntil(machine, quietMs, 3 * minute);
+      this.#workUntil(machine, quietMs, 3 * minute);
     }
     await this.#world.pass(quietMs + 10 * minute);
     // A run of unknown outcome is looked for rarely by passes; whoever asks for it gets a late answer at once.
@@ -249,6 +250,41 @@ export class Scenario {
     );
   }
 
+  /** A machine whose gateway is served from cron, by a service, or by both. */
+  #workUntil(machine: Machine, durationMs: number, everyMs: number): void {
+    const { random } = this.#world;
+    const how = random.pick(["cron", "cron", "service", "both"] as const);
+    if (how !== "service") this.#pollUntil(machine, durationMs, everyMs);
+    if (how !== "cron") this.#serveUntil(machine, this.#world.elapsedMs + durationMs);
+  }
+
+  /** A service and its supervisor: stopped now and then, sometimes in haste, and started again whatever it ended by. */
+  #serveUntil(machine: Machine, endMs: number): void {
+    const { random } = this.#world;
+    const [stop, haste] = [new AbortController(), new AbortController()];
+    const lastsMs = random.chance(0.5) ? random.integer(0, 10 * minute) : endMs;
+    const stopMs = Math.min(lastsMs, Math.max(0, endMs - this.#world.elapsedMs));
+    this.#world.schedule(stopMs, () => stop.abort());
+    if (random.chance(0.3)) this.#world.schedule(stopMs + 1000, () => haste.abort());
+    const life = this.#process(machine, async (mailbox) => {
+      await serve(mailbox, {
+        agents: machine.agents(),
+        maxConcurrentRuns: 2,
+        minDelayMs: limits.serveMinDelayMs,
+        maxDelayMs: minute,
+        graceMs: random.integer(0, 60_000),
+        signal: stop.signal,
+        haste: haste.signal,
+      });
+    });
+    const supervise = (): void => {
+      if (this.#world.elapsedMs >= endMs) return;
+      if (life.alive) this.#world.schedule(minute, supervise);
+      else this.#serveUntil(machine, endMs);
+    };
+    this.#world.schedule(minute, supervise);
+  }
+
   #pollUntil(machine: Machine, durationMs: number, everyMs: number): void {
     const { random } = this.#world;
     for (let atMs = random.integer(0, everyMs); atMs < durationMs; atMs += everyMs) {
@@ -256,8 +292,13 @@ export class Scenario {
       const maxRuns = random.chance(0.2) ? 1 : 100;
       for (let count = 0; count < times; count += 1) {
         this.#world.schedule(atMs + random.integer(0, 1000), () => {
+          const stop = new AbortController();
+          if (random.chance(0.05))
+            this.#world.schedule(random.integer(0, 30_000), () => stop.abort());
+          const maxTimeMs = random.chance(0.2) ? random.integer(0, 50_000) : Infinity;
+          const options = { maxConcurrentRuns: 2, maxRuns, maxTimeMs, signal: stop.signal };
           this.#process(machine, async (mailbox) => {
-            await poll(mailbox, { agents: machine.agents(), maxConcurrentRuns: 2, maxRuns });
+            await poll(mailbox, { agents: machine.agents(), ...options });
           });
         });
       }
@@ -265,7 +306,7 @@ export class Scenario {
   }
 
   /** One process from start to end. What it reports must be a code that such trouble explains. */
-  #process(machine: Machine, work: (mailbox: Mailbox) => Promise<void>): void {
+  #process(machine: Machine, work: (mailbox: Mailbox) => Promise<void>): Life {
     const { life, mailbox } = machine.boot();
     work(mailbox).then(
       () => life.end("exits"),
@@ -281,6 +322,7 @@ export class Scenario {
         life.end("exits");
       },
     );
+    return life;
   }
 
   #sendRogues(peer: Machine, victim: Machine): void {
