@@ -71,6 +71,8 @@ export const limits = {
   /** Received objects kept in quarantine for one sender, and for all unknown senders together. */
   quarantineBytesPerPeer: 16 * 1024 * 1024,
   quarantineEntriesPerPeer: 1000,
+  /** Subjects whose latest trouble is remembered. */
+  maxTroubles: 1000,
 
   listPageKeys: 1000,
   /** Open and unpublished runs looked at in one pass. */

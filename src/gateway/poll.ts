@@ -43,21 +43,22 @@ export async function poll(box: Mailbox, options: PollOptions): Promise<PollRepo
   const responder = new Responder(box, options);
   await respond(box, responder, options);
   if (box.random.fraction() * limits.passesPerSweep < 1) await sweepFrames(box);
-  const collected = await box.state.collect(sliceOfRetention);
+  const collected = await collectSlice(box);
   return {
     ...responder.counts,
     closed: asker.closed,
-    collected: collected.receipts + collected.outbox + collected.quarantine,
+    collected,
     problems: [...problems, ...responder.takeProblems()],
   };
 }
 
-/** What one pass drops of what retention no longer keeps. */
-export const sliceOfRetention = {
-  limit: limits.collectPerPass,
-  skewMs: limits.skewMs,
-  retentionMs: limits.retentionMs,
-};
+/** Drops a slice of what retention no longer keeps; answers with how many rows went. */
+export async function collectSlice(box: Mailbox): Promise<number> {
+  const { skewMs, retentionMs, collectPerPass: limit } = limits;
+  const options = { limit, skewMs, retentionMs };
+  const { receipts, outbox, quarantine, troubles } = await box.state.collect(options);
+  return receipts + outbox + quarantine + troubles;
+}
 
 /** What the asking side fails at keeps nobody from being answered. */
 async function failureOf(work: Promise<void>): Promise<readonly PosternError[]> {

@@ -6,7 +6,7 @@ import { stateElsewhere } from "../mailbox/owner.ts";
 import { sweepFrames } from "../mailbox/sweep.ts";
 import { Asker } from "./asker.ts";
 import { Pace, type PaceBounds } from "./pace.ts";
-import { sliceOfRetention } from "./poll.ts";
+import { collectSlice } from "./poll.ts";
 import { Responder, type Responded, type ResponderOptions } from "./responder.ts";
 
 export interface ServeOptions extends ResponderOptions, PaceBounds {
@@ -123,8 +123,7 @@ class Service {
 
   async #tidy(): Promise<Wait> {
     if (this.#box.random.fraction() * limits.passesPerSweep < 1) await sweepFrames(this.#box);
-    const { receipts, outbox, quarantine } = await this.#box.state.collect(sliceOfRetention);
-    this.#collected += receipts + outbox + quarantine;
+    this.#collected += await collectSlice(this.#box);
     return { ms: limits.serveCollectMs };
   }
 

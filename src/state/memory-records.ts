@@ -21,6 +21,7 @@ import type {
   ReceivedOverview,
   RefFilter,
   Transcript,
+  Trouble,
 } from "./state.ts";
 
 /** All records of one state. A record is never changed in place, and is copied on its way in and out. */
@@ -31,6 +32,7 @@ export interface MemoryContent {
   readonly transcripts: Map<RunId, Transcript>;
   readonly nonces: Set<string>;
   readonly quarantine: Map<string, QuarantineEntry>;
+  readonly troubles: Map<string, Trouble>;
   readonly versions: Map<string, number>;
   readonly series: Map<string, number>;
 }
@@ -43,6 +45,7 @@ export function newContent(nowMs: number): MemoryContent {
     transcripts: new Map(),
     nonces: new Set(),
     quarantine: new Map(),
+    troubles: new Map(),
     versions: new Map(),
     series: new Map(),
   };
@@ -56,6 +59,7 @@ export function copyOfContent(content: MemoryContent): MemoryContent {
     transcripts: new Map(content.transcripts),
     nonces: new Set(content.nonces),
     quarantine: new Map(content.quarantine),
+    troubles: new Map(content.troubles),
     versions: new Map(content.versions),
     series: new Map(content.series),
   };
@@ -253,6 +257,34 @@ export class MemoryRecords implements Records {
 
   deleteQuarantine(id: string): void {
     this.#changed().quarantine.delete(id);
+  }
+
+  trouble(subject: string): Trouble | undefined {
+    return structuredClone(this.#content.troubles.get(subject));
+  }
+
+  troubles(): Trouble[] {
+    const all = [...this.#content.troubles.values()];
+    all.sort((a, b) => b.atMs - a.atMs || compare(a.subject, b.subject));
+    return structuredClone(all);
+  }
+
+  troubleCount(): number {
+    return this.#content.troubles.size;
+  }
+
+  oldTroubles(beforeMs: number, limit: number): string[] {
+    const old = [...this.#content.troubles.values()].filter(({ atMs }) => atMs < beforeMs);
+    old.sort((a, b) => a.atMs - b.atMs || compare(a.subject, b.subject));
+    return old.slice(0, Math.max(0, limit)).map(({ subject }) => subject);
+  }
+
+  putTrouble(trouble: Trouble): void {
+    this.#changed().troubles.set(trouble.subject, structuredClone(trouble));
+  }
+
+  deleteTrouble(subject: string): void {
+    this.#changed().troubles.delete(subject);
   }
 
   version(document: string): number | undefined {

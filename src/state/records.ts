@@ -10,6 +10,7 @@ import type {
   ReceivedOverview,
   RefFilter,
   Transcript,
+  Trouble,
 } from "./state.ts";
 
 /**
@@ -79,6 +80,15 @@ export interface Records {
   putQuarantine(entry: QuarantineEntry): void;
   deleteQuarantine(id: string): void;
 
+  trouble(subject: string): Trouble | undefined;
+  /** In order of (atMs descending, subject). */
+  troubles(): Trouble[];
+  troubleCount(): number;
+  /** Subjects of troubles from before `beforeMs`, at most `limit`, the oldest first: by (atMs, subject). */
+  oldTroubles(beforeMs: number, limit: number): string[];
+  putTrouble(trouble: Trouble): void;
+  deleteTrouble(subject: string): void;
+
   version(document: string): number | undefined;
   putVersion(document: string, version: number): void;
   lastNumber(series: string): number | undefined;
@@ -93,6 +103,9 @@ export interface Meta {
   readonly generation: number;
   readonly claimedMs: number | null;
   readonly elsewhere: boolean;
+  readonly lastPassMs: number | null;
+  readonly lastPassCode: string | null;
+  readonly lastGoodPassMs: number | null;
 }
 
 export interface PeerWork {

@@ -2,6 +2,7 @@ import { PosternError } from "../base/errors.ts";
 import type { Receipt } from "../protocol/receipt.ts";
 import type { Meta, Records, StoredOutbox } from "./records.ts";
 import type {
+  EndedPass,
   OpenedOutbox,
   OutboxNote,
   OutboxRecord,
@@ -13,6 +14,12 @@ import type {
   Transcript,
 } from "./state.ts";
 
+/** The moment of a write: the highest clock value is read first, then the clock, inside the transaction. */
+export interface Moment {
+  readonly highestClockMs: number;
+  readonly nowMs: number;
+}
+
 /** A state that has seen nothing yet. */
 export function newMeta(nowMs: number): Meta {
   return {
@@ -22,6 +29,9 @@ export function newMeta(nowMs: number): Meta {
     generation: 0,
     claimedMs: null,
     elsewhere: false,
+    lastPassMs: null,
+    lastPassCode: null,
+    lastGoodPassMs: null,
   };
 }
 
@@ -114,15 +124,23 @@ export function ownerViewOf(meta: Meta): OwnerView {
   return { lookMs, generation, claimedMs, elsewhere, recovering };
 }
 
+export function passedMeta(meta: Meta, { atMs, code }: EndedPass): Meta {
+  const lastGoodPassMs = code === null ? atMs : meta.lastGoodPassMs;
+  return { ...meta, lastPassMs: atMs, lastPassCode: code, lastGoodPassMs };
+}
+
 export function overviewOf(records: Records): Overview {
   const meta = records.meta();
+  const { highestClockMs, bornMs, lastPassMs, lastPassCode, lastGoodPassMs } = meta;
   return {
     received: records.receivedOverview(),
     asked: records.askedOverview(),
     quarantine: records.bucketOverviews(),
     owner: ownerViewOf(meta),
-    highestClockMs: meta.highestClockMs,
-    bornMs: meta.bornMs,
+    highestClockMs,
+    bornMs,
+    lastPass: lastPassMs === null ? null : { atMs: lastPassMs, code: lastPassCode },
+    lastGoodPassMs,
   };
 }
 

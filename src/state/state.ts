@@ -83,6 +83,17 @@ export interface State {
   /** Counts up and returns the next number of a series (card versions), from 1. */
   nextNumber(series: string): Promise<number>;
 
+  /**
+   * Remembers the latest trouble of a subject in the place of the one before. Of more subjects than
+   * `limits.maxTroubles`, the one whose trouble is the oldest is forgotten.
+   */
+  noteTrouble(trouble: Trouble): Promise<void>;
+  /** Forgets a subject's trouble, if there is one. */
+  clearTrouble(subject: string): Promise<void>;
+  /** The latest first. */
+  troubles(): Promise<readonly Trouble[]>;
+  /** Remembers that a pass has ended; of each kind, the last one noted stands. */
+  notePass(pass: EndedPass): Promise<void>;
   /** All that a status screen counts, as of one moment; it reads no request and no kept bytes. */
   overview(): Promise<Overview>;
 
@@ -263,6 +274,23 @@ export interface QuarantineBudget {
   readonly maxEntries: number;
 }
 
+/** What went wrong last with a peer, or with this gateway itself. */
+export interface Trouble {
+  /** The peer's name; empty for this gateway itself. */
+  readonly subject: string;
+  /** An error code, of this program or of a later one. */
+  readonly code: string;
+  readonly message: string;
+  readonly atMs: number;
+}
+
+export interface EndedPass {
+  /** When it ended. */
+  readonly atMs: number;
+  /** The error code it failed with; null when it went well. */
+  readonly code: string | null;
+}
+
 export interface Overview {
   readonly received: ReceivedOverview;
   readonly asked: AskedOverview;
@@ -273,6 +301,10 @@ export interface Overview {
   readonly highestClockMs: number;
   /** When `recover` was last used, 0 if never. */
   readonly bornMs: number;
+  /** Null before the first. */
+  readonly lastPass: EndedPass | null;
+  /** When the last pass that went well ended; null before the first. */
+  readonly lastGoodPassMs: number | null;
 }
 
 /** How many receipts stand how. */
@@ -318,6 +350,7 @@ export interface Collected {
   readonly receipts: number;
   readonly outbox: number;
   readonly quarantine: number;
+  readonly troubles: number;
 }
 
 /** Whether the process behind a worker id is known to be gone; false when nobody can tell. */

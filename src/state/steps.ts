@@ -3,16 +3,18 @@ import { PosternError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { RunId, WorkerId } from "../base/names.ts";
 import type { Receipt, RunRef } from "../protocol/receipt.ts";
+import { collect } from "./collect.ts";
 import { discardQuarantined, quarantine, releaseQuarantined } from "./quarantine.ts";
 import type { Records, StoredOutbox } from "./records.ts";
 import {
   closedOutbox,
-  isPastUse,
   lookedAt,
   notedOutbox,
+  type Moment,
   openedOutbox,
   overviewOf,
   ownerViewOf,
+  passedMeta,
   recoveredMeta,
   requireWritable,
 } from "./rules.ts";
@@ -20,6 +22,7 @@ import type {
   AskedRun,
   CollectOptions,
   Collected,
+  EndedPass,
   NewQuarantineEntry,
   OpenedOutbox,
   OutboxNote,
@@ -36,13 +39,9 @@ import type {
   State,
   SteppedRun,
   Transcript,
+  Trouble,
 } from "./state.ts";
-
-/** The moment of a write: the highest clock value is read first, then the clock, inside the transaction. */
-interface Moment {
-  readonly highestClockMs: number;
-  readonly nowMs: number;
-}
+import { clearTrouble, noteTrouble } from "./troubles.ts";
 
 /** The steps over records that a driver keeps. Between two `await`s of a caller, one step is one transaction. */
 export class RecordState implements State {
@@ -202,24 +201,28 @@ export class RecordState implements State {
     });
   }
 
+  async noteTrouble(trouble: Trouble): Promise<void> {
+    this.#write(() => noteTrouble(this.#records, trouble));
+  }
+
+  async clearTrouble(subject: string): Promise<void> {
+    this.#write(() => clearTrouble(this.#records, subject));
+  }
+
+  async troubles(): Promise<readonly Trouble[]> {
+    return this.#read(() => this.#records.troubles());
+  }
+
+  async notePass(pass: EndedPass): Promise<void> {
+    this.#write(() => this.#records.putMeta(passedMeta(this.#records.meta(), pass)));
+  }
+
   async overview(): Promise<Overview> {
     return this.#read(() => overviewOf(this.#records));
   }
 
   async collect(options: CollectOptions): Promise<Collected> {
-    return this.#write((moment) => {
-      const over = this.#overAt(moment, options);
-      if (options.dryRun !== true) {
-        for (const ref of over.receipts) this.#records.deleteReceipt(ref);
-        for (const { runId } of over.outbox) this.#records.deleteOutbox(runId);
-        for (const id of over.quarantine) this.#records.deleteQuarantine(id);
-      }
-      return {
-        receipts: over.receipts.length,
-        outbox: over.outbox.length,
-        quarantine: over.quarantine.length,
-      };
-    });
+    return this.#write((moment) => collect(this.#records, moment, options));
   }
 
   async recover(): Promise<{ readonly bornMs: number; readonly open: readonly Receipt[] }> {
@@ -253,26 +256,6 @@ export class RecordState implements State {
       "RUN_UNKNOWN",
       `no request of run ${runId} is remembered here: it was never sent, or collected`,
     );
-  }
-
-  /** What nothing keeps any more, at most `limit` of all kinds together; nothing under a clock that is behind. */
-  #overAt({ highestClockMs, nowMs }: Moment, options: CollectOptions) {
-    if (nowMs < highestClockMs) return { receipts: [], outbox: [], quarantine: [] };
-    const { limit, skewMs, retentionMs } = options;
-    const beforeMs = nowMs - retentionMs;
-    const receipts = firstOf(
-      this.#records.settledReceipts(beforeMs),
-      ({ from, runId, exp }) =>
-        isPastUse(exp, nowMs, skewMs) && !this.#records.isContinued(from, runId),
-      limit,
-    );
-    const outbox = firstOf(
-      this.#records.settledOutbox(beforeMs),
-      ({ exp }) => isPastUse(exp, nowMs, skewMs),
-      limit - receipts.length,
-    );
-    const room = limit - receipts.length - outbox.length;
-    return { receipts, outbox, quarantine: this.#records.oldQuarantine(beforeMs, room) };
   }
 
   #read<T>(step: () => T): T {
@@ -321,14 +304,4 @@ export function recoverRecords(
 function raiseClock(records: Records, nowMs: number): void {
   const meta = records.meta();
   if (nowMs > meta.highestClockMs) records.putMeta({ ...meta, highestClockMs: nowMs });
-}
-
-function firstOf<T>(items: Iterable<T>, accept: (item: T) => boolean, limit: number): T[] {
-  const accepted: T[] = [];
-  if (limit <= 0) return accepted;
-  for (const item of items) {
-    if (accept(item)) accepted.push(item);
-    if (accepted.length >= limit) break;
-  }
-  return accepted;
 }

@@ -21,6 +21,8 @@ export function overviewContract(state: () => State): void {
         owner: await state().owner(),
         highestClockMs: 1_000_000,
         bornMs: 0,
+        lastPass: null,
+        lastGoodPassMs: null,
       });
     });
 

@@ -21,10 +21,12 @@ import {
   SetClock,
   succeeded,
   transcriptFor,
+  troubleOf,
   workerFor,
 } from "../state/samples.ts";
 import { overviewContract } from "./overview-contract.ts";
 import { quarantineContract } from "./quarantine-contract.ts";
+import { troublesContract } from "./troubles-contract.ts";
 
 /** One place where a state is kept. */
 export interface StateUnderTest {
@@ -509,6 +511,7 @@ export function stateContract(
 
     quarantineContract(() => state);
     overviewContract(() => state);
+    troublesContract(() => state);
 
     describe("versions and series", () => {
       it("see a lower version of a document as rolled back", async () => {
@@ -531,7 +534,7 @@ export function stateContract(
       const skewMs = 1000;
       const retentionMs = 10_000;
       const options: CollectOptions = { limit: 100, skewMs, retentionMs };
-      const nothing = { receipts: 0, outbox: 0, quarantine: 0 };
+      const nothing = { receipts: 0, outbox: 0, quarantine: 0, troubles: 0 };
       /** The last moment at which something that ended then, and expired long before, is kept. */
       const endedMs = startMs - retentionMs;
       /** The expiry, in seconds, of what is still kept at the start, and no longer. */
@@ -634,20 +637,30 @@ export function stateContract(
         expect(await state.quarantined(everything)).toStrictEqual([]);
       });
 
+      it("takes troubles only past their retention", async () => {
+        await state.noteTrouble(troubleOf("peer", { atMs: endedMs }));
+        expect(await state.collect(options)).toStrictEqual(nothing);
+        clock.ms += 1;
+        expect(await state.collect(options)).toStrictEqual({ ...nothing, troubles: 1 });
+        expect(await state.troubles()).toStrictEqual([]);
+      });
+
       it("takes at most `limit` of all kinds together, and the rest the next time", async () => {
         await put(state, receiptFor("a", endedAt(2)));
         await put(state, receiptFor("b", endedAt(1)));
         await state.openOutbox(outboxFor("a"));
         await state.closeOutbox(runIdFor("a"), transcriptFor("a", 1));
         await state.quarantine(refusedObject({ atMs: 1 }), { maxBytes: 99, maxEntries: 9 });
+        await state.noteTrouble(troubleOf("peer", { atMs: 1 }));
         const one = { ...options, limit: 1 };
         expect(await state.collect({ ...options, limit: 0 })).toStrictEqual(nothing);
         expect(await state.collect(one)).toStrictEqual({ ...nothing, receipts: 1 });
         const [left] = await state.receipts(everything);
         expect(left?.runId).toBe(runIdFor("a"));
         const three = { ...options, limit: 2 };
-        expect(await state.collect(three)).toStrictEqual({ receipts: 1, outbox: 1, quarantine: 0 });
+        expect(await state.collect(three)).toStrictEqual({ ...nothing, receipts: 1, outbox: 1 });
         expect(await state.collect(one)).toStrictEqual({ ...nothing, quarantine: 1 });
+        expect(await state.collect(one)).toStrictEqual({ ...nothing, troubles: 1 });
         expect(await state.collect(one)).toStrictEqual(nothing);
       });
 

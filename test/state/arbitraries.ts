@@ -6,11 +6,13 @@ import type { Ending, Receipt } from "../../src/protocol/receipt.ts";
 import { requestKinds } from "../../src/protocol/request.ts";
 import type {
   CollectOptions,
+  EndedPass,
   NewQuarantineEntry,
   OutboxNote,
   OutboxRecord,
   OwnerLook,
   ReadPosition,
+  Trouble,
 } from "../../src/state/state.ts";
 import {
   cancelFor,
@@ -177,6 +179,13 @@ const anyRefused: fc.Arbitrary<NewQuarantineEntry> = fc
     refusedObject({ bucket, key, bytes: content, size, detail, atMs }),
   );
 
+const anyTrouble: fc.Arbitrary<Trouble> = fc.record(
+  { subject: names, code: text, message: text, atMs: moments },
+  plain,
+);
+
+const anyPass: fc.Arbitrary<EndedPass> = fc.record({ atMs: moments, code: maybe(text) }, plain);
+
 const anyCollect: fc.Arbitrary<CollectOptions> = fc.record(
   {
     limit: fc.nat({ max: 4 }),
@@ -208,6 +217,9 @@ export type Call =
       readonly maxEntries: number;
     }
   | { readonly do: "release" | "discard"; readonly ofLatest: number }
+  | { readonly do: "noteTrouble"; readonly trouble: Trouble }
+  | { readonly do: "clearTrouble"; readonly subject: string }
+  | { readonly do: "notePass"; readonly pass: EndedPass }
   | { readonly do: "seeVersion"; readonly document: string; readonly version: number }
   | { readonly do: "nextNumber"; readonly series: string }
   | { readonly do: "collect"; readonly options: CollectOptions }
@@ -245,6 +257,9 @@ export const anyCall: fc.Arbitrary<Call> = fc.oneof(
     { do: fc.constantFrom("release" as const, "discard" as const), ofLatest: fc.nat({ max: 3 }) },
     plain,
   ),
+  fc.record({ do: fc.constant("noteTrouble" as const), trouble: anyTrouble }, plain),
+  fc.record({ do: fc.constant("clearTrouble" as const), subject: names }, plain),
+  fc.record({ do: fc.constant("notePass" as const), pass: anyPass }, plain),
   fc.record(
     { do: fc.constant("seeVersion" as const), document: names, version: fc.nat({ max: 4 }) },
     plain,

@@ -84,6 +84,12 @@ async function answered(state: State, call: Call): Promise<unknown> {
       return state.releaseQuarantined(await idOfLatest(state, call.ofLatest));
     case "discard":
       return state.discardQuarantined(await idOfLatest(state, call.ofLatest));
+    case "noteTrouble":
+      return state.noteTrouble(call.trouble);
+    case "clearTrouble":
+      return state.clearTrouble(call.subject);
+    case "notePass":
+      return state.notePass(call.pass);
     case "seeVersion":
       return state.seeVersion(call.document, call.version);
     case "nextNumber":
@@ -123,6 +129,7 @@ async function contentOf(state: State): Promise<unknown> {
     firstUnclosed: await state.askedRuns({ limit: 1 }),
     owner: await state.owner(),
     overview: await state.overview(),
+    troubles: await state.troubles(),
     quarantined: await state.quarantined({ limit }),
     ofBucket: await state.quarantined({ limit, bucket: "p" }),
     released: await state.quarantined({ limit, released: true }),

@@ -14,7 +14,13 @@ import {
 import type { TerminalPayload } from "../../src/protocol/frame.ts";
 import { digest16Of, objectKey } from "../../src/protocol/object-key.ts";
 import type { Ending, Receipt } from "../../src/protocol/receipt.ts";
-import type { NewQuarantineEntry, OutboxRecord, State, Transcript } from "../../src/state/state.ts";
+import type {
+  NewQuarantineEntry,
+  OutboxRecord,
+  State,
+  Transcript,
+  Trouble,
+} from "../../src/state/state.ts";
 
 /** A clock that stands still until it is set. */
 export class SetClock implements Clock {
@@ -159,6 +165,10 @@ export function refusedObject(change: Partial<NewQuarantineEntry> = {}): NewQuar
     atMs: 1000,
     ...change,
   };
+}
+
+export function troubleOf(subject: string, change: Partial<Trouble> = {}): Trouble {
+  return { subject, code: "STORE_DENIED", message: "it said no", atMs: 1000, ...change };
 }
 
 /** Writes a receipt as it is. */

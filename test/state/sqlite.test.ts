@@ -279,8 +279,10 @@ describe("a sqlite state", () => {
       await state.commitOwnerNonce("n");
       const written = statSync(`${file}-wal`, { bigint: true });
       await state.commitOwnerNonce("n");
+      await state.clearTrouble("nobody");
+      await state.discardQuarantined("nothing");
       await state.collect({ limit: 9, skewMs: 0, retentionMs: 0 });
-      await state.owner();
+      await state.overview();
       const after = statSync(`${file}-wal`, { bigint: true });
       expect(written.size).toBeGreaterThan(before.size);
       expect([after.size, after.mtimeNs]).toStrictEqual([written.size, written.mtimeNs]);

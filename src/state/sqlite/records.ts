@@ -12,6 +12,7 @@ import type {
   StoredOutbox,
 } from "../records.ts";
 import type { SqliteDatabase } from "./database.ts";
+import { metaColumns, metaOf } from "./meta.ts";
 import {
   askedRunOf,
   outboxColumns,
@@ -34,6 +35,7 @@ import type {
   ReceivedOverview,
   RefFilter,
   Transcript,
+  Trouble,
 } from "../state.ts";
 
 /**
@@ -71,26 +73,11 @@ export class SqliteRecords implements Records {
         `${this.#database.file} has lost its meta row: put a good copy there and run \`postern state recover\``,
       );
     }
-    return {
-      highestClockMs: row.integer("highest_clock_ms"),
-      bornMs: row.integer("born_ms"),
-      lookMs: row.integerOrNull("look_ms"),
-      generation: row.integer("generation"),
-      claimedMs: row.integerOrNull("claimed_ms"),
-      elsewhere: row.boolean("elsewhere"),
-    };
+    return metaOf(row);
   }
 
   putMeta(meta: Meta): void {
-    this.#put("meta", ["one"], {
-      one: 1,
-      highest_clock_ms: meta.highestClockMs,
-      born_ms: meta.bornMs,
-      look_ms: meta.lookMs,
-      generation: meta.generation,
-      claimed_ms: meta.claimedMs,
-      elsewhere: Number(meta.elsewhere),
-    });
+    this.#put("meta", ["one"], metaColumns(meta));
   }
 
   receipt({ from, runId, requestDigest }: RunRef): Receipt | undefined {
@@ -288,6 +275,35 @@ export class SqliteRecords implements Records {
     this.#database.run("DELETE FROM quarantine WHERE id = ?", id);
   }
 
+  trouble(subject: string): Trouble | undefined {
+    return mapped(
+      this.#database.get("SELECT * FROM troubles WHERE subject = ?", subject),
+      troubleOf,
+    );
+  }
+
+  troubles(): Trouble[] {
+    const sql = "SELECT * FROM troubles ORDER BY at_ms DESC, subject";
+    return this.#database.all(sql).map(troubleOf);
+  }
+
+  troubleCount(): number {
+    return this.#database.get("SELECT count(*) AS n FROM troubles")?.integer("n") ?? 0;
+  }
+
+  oldTroubles(beforeMs: number, limit: number): string[] {
+    const sql = "SELECT subject FROM troubles WHERE at_ms < ? ORDER BY at_ms, subject LIMIT ?";
+    return this.#database.all(sql, beforeMs, Math.max(0, limit)).map((row) => row.text("subject"));
+  }
+
+  putTrouble({ subject, code, message, atMs }: Trouble): void {
+    this.#put("troubles", ["subject"], { subject, code, at_ms: atMs, message });
+  }
+
+  deleteTrouble(subject: string): void {
+    this.#database.run("DELETE FROM troubles WHERE subject = ?", subject);
+  }
+
   version(document: string): number | undefined {
     const row = this.#database.get("SELECT version FROM versions WHERE document = ?", document);
     return row?.integer("version");
@@ -327,4 +343,13 @@ function byReceived(a: Receipt, b: Receipt): number {
 
 function mapped<T>(row: Row | undefined, map: (row: Row) => T): T | undefined {
   return row === undefined ? undefined : map(row);
+}
+
+function troubleOf(row: Row): Trouble {
+  return {
+    subject: row.text("subject"),
+    code: row.text("code"),
+    message: row.text("message"),
+    atMs: row.integer("at_ms"),
+  };
 }

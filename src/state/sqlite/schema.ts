@@ -151,6 +151,18 @@ CREATE INDEX receipts_open ON receipts (received_ms, run_id, request_digest, sen
   WHERE state <> 'ended';
 DROP INDEX receipts_ended;
 CREATE INDEX receipts_received ON receipts (received_ms, run_id, request_digest, sender);
+
+ALTER TABLE meta ADD COLUMN last_pass_ms INTEGER;
+ALTER TABLE meta ADD COLUMN last_pass_code TEXT;
+ALTER TABLE meta ADD COLUMN last_good_pass_ms INTEGER;
+
+CREATE TABLE troubles (
+  subject TEXT PRIMARY KEY,
+  code TEXT NOT NULL,
+  at_ms INTEGER NOT NULL,
+  message TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX troubles_oldest ON troubles (at_ms, subject);
 `;
 
 /**
