@@ -39,10 +39,11 @@ export class Asker {
   }
 
   /**
-   * One look for an answer to every run that is due. Rejects with what fails for all of them alike, as store,
+   * One look for an answer to every run that is due; says when the next one is, in milliseconds from now, or
+   * Infinity. Rejects with what fails for all of them alike, as store,
    * state and trust document do; what is wrong with one run is among the problems.
    */
-  async look(signal?: AbortSignal): Promise<void> {
+  async look(signal?: AbortSignal): Promise<number> {
     const asked = await this.#box.state.askedRuns({ limit: limits.askedPerPass });
     const before = this.#turns;
     this.#turns = new Map();
@@ -56,6 +57,8 @@ export class Asker {
       if (looks) await this.#lookAt(runId, turn);
       turn.nextMs = this.#box.clock.now() + turn.pace.delayMs(this.#box.random.fraction());
     }
+    const next = Math.min(...[...this.#turns.values()].map(({ nextMs }) => nextMs));
+    return Math.max(0, next - this.#box.clock.now());
   }
 
   async #lookAt(runId: RunId, { pace }: Turn): Promise<void> {

@@ -61,7 +61,7 @@ export async function collectSlice(box: Mailbox): Promise<number> {
 }
 
 /** What the asking side fails at keeps nobody from being answered. */
-async function failureOf(work: Promise<void>): Promise<readonly PosternError[]> {
+async function failureOf(work: Promise<unknown>): Promise<readonly PosternError[]> {
   try {
     await work;
     return [];

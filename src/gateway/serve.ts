@@ -114,11 +114,12 @@ class Service {
     return responder.hasWaiting ? { ms, wake: responder.wake } : { ms };
   }
 
-  /** A run that is not due yet costs a look at the state alone. */
+  /** What other processes of the home ask meanwhile is met at the latest after the longest delay. */
   async #ask(): Promise<Wait> {
-    await this.#asker.look(this.#over.signal);
+    const { minDelayMs, maxDelayMs } = this.#options;
+    const nextMs = await this.#asker.look(this.#over.signal);
     this.#asker.takeProblems();
-    return { ms: this.#options.minDelayMs };
+    return { ms: Math.min(maxDelayMs, Math.max(minDelayMs, nextMs)) };
   }
 
   async #tidy(): Promise<Wait> {

@@ -270,8 +270,8 @@ export class Scenario {
       await serve(mailbox, {
         agents: machine.agents(),
         maxConcurrentRuns: 2,
-        minDelayMs: limits.serveMinDelayMs,
-        maxDelayMs: minute,
+        minDelayMs: random.pick([1000, 10_000] as const),
+        maxDelayMs: 3 * minute,
         graceMs: random.integer(0, 60_000),
         signal: stop.signal,
         haste: haste.signal,
