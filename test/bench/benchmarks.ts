@@ -1,0 +1,8 @@
+import type { Benchmark } from "./benchmark.ts";
+import { latency } from "./latency.ts";
+import { requestsPerRun } from "./requests-per-run.ts";
+import { roundTrips } from "./round-trips.ts";
+import { sending } from "./sending.ts";
+
+/** All of them, in the order in which they run and stand on the page. */
+export const benchmarks: readonly Benchmark[] = [latency, sending, roundTrips, requestsPerRun];

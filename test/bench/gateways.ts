@@ -1,0 +1,187 @@
+import { EventEmitter } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { toBase64Url } from "../../src/base/bytes.ts";
+import { systemClock, type Clock } from "../../src/base/clock.ts";
+import { silentLogger } from "../../src/base/log.ts";
+import {
+  parseAgentName,
+  parseGatewayName,
+  parseRealm,
+  type GatewayName,
+} from "../../src/base/names.ts";
+import { systemRandom, type Random } from "../../src/base/random.ts";
+import type { ResponderOptions } from "../../src/gateway/responder.ts";
+import type { Handler } from "../../src/handlers/handler.ts";
+import type { Mailbox } from "../../src/mailbox/mailbox.ts";
+import { openWorker } from "../../src/mailbox/workers.ts";
+import { parseObjectKey, type ObjectName } from "../../src/protocol/object-key.ts";
+import { signingKeyFromSeed, type SigningKey } from "../../src/protocol/keys.ts";
+import { createSqliteState, openSqliteState } from "../../src/state/sqlite.ts";
+import { aroundStore, type StoreCall } from "../../src/store/around.ts";
+import { logStore } from "../../src/store/log.ts";
+import { meterStore } from "../../src/store/meter.ts";
+import { retryStore } from "../../src/store/retry.ts";
+import type { Store } from "../../src/store/store.ts";
+import { checkTrustDocument } from "../../src/trust/document.ts";
+import { makeTrust } from "../../src/trust/trust.ts";
+import type { Setting } from "./benchmark.ts";
+import { requestsOf, type Requests } from "./requests.ts";
+
+const realm = parseRealm("bench");
+export const agent = parseAgentName("echo");
+
+/** A gateway's name and key. */
+export interface Identity {
+  readonly name: GatewayName;
+  readonly seed: Uint8Array;
+}
+
+function newIdentity(name: string): Identity {
+  return { name: parseGatewayName(name), seed: systemRandom.bytes(32) };
+}
+
+export interface GatewayOptions {
+  readonly self: Identity;
+  readonly peers: readonly Identity[];
+  /** Runs at once of each peer; without it there is no bound that is met. */
+  readonly maxPeerRuns?: number;
+  readonly store: Store;
+  /** Where its state is, or will be. */
+  readonly folder: string;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/** A real mailbox, wired as `openGateway` does it, but for the trust document, which is not read from a file. */
+export interface BenchGateway extends AsyncDisposable {
+  readonly mailbox: Mailbox;
+  /** Tells of each object the moment the store has done something to it: `put request`, `delete frames`. */
+  readonly done: EventEmitter<
+    Record<`${StoreCall["operation"]} ${ObjectName["kind"]}`, [ObjectName]>
+  >;
+  /** So far, every attempt counted. */
+  requests(): Requests;
+}
+
+async function openBenchGateway({
+  self,
+  peers,
+  maxPeerRuns = 1_000_000,
+  store: driver,
+  folder,
+  clock = systemClock,
+  random = systemRandom,
+}: GatewayOptions): Promise<BenchGateway> {
+  await mkdir(folder, { recursive: true });
+  const metered = meterStore(driver);
+  const retried = retryStore(logStore(metered.store, silentLogger, clock), { clock, random });
+  const file = stateFile(folder);
+  const open = existsSync(file) ? openSqliteState : createSqliteState;
+  const state = await open({ file, clock, machine: "bench" });
+  const worker = openWorker({ folder: join(folder, "workers"), random });
+  const trust = makeTrust(checkTrustDocument(trustDocument(self, peers, maxPeerRuns)));
+  const done: BenchGateway["done"] = new EventEmitter();
+  return {
+    done,
+    mailbox: {
+      self: self.name,
+      realm,
+      signingKey: keyOf(self),
+      store: announcing(retried, done),
+      state,
+      trust: { current: () => trust },
+      liveness: worker,
+      clock,
+      random,
+      log: silentLogger,
+    },
+    requests: () => requestsOf(metered.counts()),
+    [Symbol.asyncDispose]: async () => {
+      worker.close();
+      await state.close();
+      await driver.close();
+    },
+  };
+}
+
+/** Where a gateway's state lies in its folder. */
+function stateFile(folder: string): string {
+  return join(folder, "state.db");
+}
+
+export interface Pair extends AsyncDisposable {
+  readonly caller: BenchGateway;
+  readonly callee: BenchGateway;
+}
+
+/** Two gateways that trust each other, in a folder and below a prefix of that name. */
+export async function openPair(
+  { bucket, folder }: Setting,
+  name: string,
+  options: Pick<GatewayOptions, "clock"> & { readonly random?: () => Random } = {},
+): Promise<Pair> {
+  const [hq, lab] = [newIdentity("hq"), newIdentity("lab")];
+  const { random = () => systemRandom, ...rest } = options;
+  const open = (self: Identity, peer: Identity): Promise<BenchGateway> =>
+    openBenchGateway({
+      self,
+      peers: [peer],
+      store: bucket.store(name),
+      folder: join(folder, name, self.name),
+      random: random(),
+      ...rest,
+    });
+  await using opened = new AsyncDisposableStack();
+  const caller = opened.use(await open(hq, lab));
+  const callee = opened.use(await open(lab, hq));
+  const pair = opened.move();
+  return { caller, callee, [Symbol.asyncDispose]: () => pair.disposeAsync() };
+}
+
+/** Says its prompt back, at once. */
+const echo: Handler = {
+  run: ({ request: { body } }) =>
+    Promise.resolve(body.kind === "prompt" ? { result: body.prompt.text } : {}),
+};
+
+/** What runs at a callee. */
+export function agents(handler: Handler = echo): ResponderOptions {
+  const route = { handler, maxRunMs: 60_000, onCrash: "report" } as const;
+  return { agents: new Map([[agent, route]]), maxConcurrentRuns: 64 };
+}
+
+function keyOf({ seed }: Identity): SigningKey {
+  return signingKeyFromSeed(seed);
+}
+
+function trustDocument(self: Identity, peers: readonly Identity[], maxConcurrentRuns: number) {
+  const grants = {
+    kinds: ["prompt"],
+    agents: [agent],
+    maxConcurrentRuns,
+    maxRequestsPerMinute: 1_000_000_000,
+  };
+  const entries = peers.map((peer) => {
+    const publicKey = toBase64Url(keyOf(peer).publicKey.bytes);
+    return [peer.name, { keys: [{ publicKey, use: "gateway" }], grants }];
+  });
+  return {
+    v: 1,
+    gateway: self.name,
+    realm,
+    version: 1,
+    expires: "2099-01-01T00:00:00Z",
+    peers: Object.fromEntries(entries),
+  };
+}
+
+function announcing(store: Store, done: BenchGateway["done"]): Store {
+  return aroundStore(store, async ({ operation, name }, run) => {
+    const result = await run();
+    const object = operation === "list" ? undefined : parseObjectKey(name);
+    if (object !== undefined) done.emit(`${operation} ${object.kind}`, object);
+    return result;
+  });
+}

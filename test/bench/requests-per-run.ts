@@ -1,0 +1,118 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { systemClock, type Clock } from "../../src/base/clock.ts";
+import { parseAgentName } from "../../src/base/names.ts";
+import { poll } from "../../src/gateway/poll.ts";
+import type { Handler } from "../../src/handlers/handler.ts";
+import { SeededRandom } from "../simulation/seeded-random.ts";
+import { answered, requireSuccess, sending } from "./asking.ts";
+import { roundsOf, type Benchmark } from "./benchmark.ts";
+import { agents, openPair, type Pair } from "./gateways.ts";
+import { requestCells, requestColumns, since, type Requests } from "./requests.ts";
+
+const minuteMs = 60_000;
+
+/** What a run, and a minute without one, asks of the store: what providers bill. */
+export const requestsPerRun: Benchmark = {
+  name: "requests",
+  run: async (setting) => {
+    const clock = new AdvancedClock();
+    let seed = 0;
+    const random = () => new SeededRandom((seed += 1));
+    await using pair = await openPair(setting, "requests", { clock, random });
+    const minutes = setting.quick ? 60 : 1440;
+    const runs = roundsOf(setting, 60);
+    await short(pair); // Claims the gateway's name, which is done once an hour.
+
+    const found = [
+      await counted(pair, "a short run among others", runs, () => short(pair)),
+      await counted(pair, "a short run, a minute after the last", runs, () => {
+        clock.advance(minuteMs);
+        return short(pair);
+      }),
+      await counted(pair, "100 texts over 2 s", Math.ceil(runs / 20), () => streamed(pair)),
+      await counted(pair, "a refused run", runs, () => refused(pair)),
+      await counted(pair, "an idle minute", minutes, async () => {
+        clock.advance(minuteMs);
+        await poll(pair.caller.mailbox, agents());
+        await poll(pair.callee.mailbox, agents());
+      }),
+    ];
+    const requests = Object.fromEntries(found.flat());
+    return {
+      title: "Requests to the store",
+      about: `Requests of each side for one run: the callee in one pass, the caller following. The runs a minute apart include the look at the owner keys that each pass with work begins with, and its hourly claim. An idle minute is a pass of \`postern poll\` on either side, with nothing to do, over ${minutes} minutes.`,
+      tables: [
+        {
+          columns: ["requests for", ...requestColumns],
+          rows: Object.entries(requests).map(([what, of]) => [what, ...requestCells(of)]),
+        },
+      ],
+      requests,
+    };
+  },
+};
+
+/** The system's time, as many minutes ahead as one likes. */
+class AdvancedClock implements Clock {
+  #aheadMs = 0;
+
+  now(): number {
+    return systemClock.now() + this.#aheadMs;
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return systemClock.sleep(ms, signal);
+  }
+
+  advance(ms: number): void {
+    this.#aheadMs += ms;
+  }
+}
+
+/** The requests of each side for one time. */
+async function counted(
+  { caller, callee }: Pair,
+  what: string,
+  times: number,
+  work: () => Promise<void>,
+): Promise<[string, Requests][]> {
+  const before = [caller.requests(), callee.requests()] as const;
+  for (let time = 0; time < times; time += 1) await work();
+  return [
+    [`${what}: caller`, since(before[0], caller.requests(), times)],
+    [`${what}: callee`, since(before[1], callee.requests(), times)],
+  ];
+}
+
+async function short(pair: Pair): Promise<void> {
+  const asked = await sending(pair);
+  await poll(pair.callee.mailbox, agents());
+  requireSuccess(await answered(pair.caller, asked));
+}
+
+/** The caller follows from the start, as `postern call` does. */
+async function streamed(pair: Pair): Promise<void> {
+  const asked = await sending(pair);
+  const [terminal] = await Promise.all([
+    answered(pair.caller, asked),
+    poll(pair.callee.mailbox, agents(talker)),
+  ]);
+  requireSuccess(terminal);
+}
+
+async function refused(pair: Pair): Promise<void> {
+  const asked = await sending(pair, { agent: parseAgentName("nobody") });
+  await poll(pair.callee.mailbox, agents());
+  const { status } = await answered(pair.caller, asked);
+  if (status !== "refused") throw new Error(`a run for nobody ended ${status}`);
+}
+
+const talker: Handler = {
+  run: async (_work, emit) => {
+    for (let text = 0; text < 100; text += 1) {
+      await emit({ event: "textDelta", payload: { text: "twenty characters..." } });
+      await delay(20);
+    }
+    return {};
+  },
+};

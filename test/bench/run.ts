@@ -1,0 +1,78 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { parseArgs } from "node:util";
+import { makeBucketAt } from "../support/bucket.ts";
+import { startS3 } from "../support/s3-server.ts";
+import type { Found } from "./benchmark.ts";
+import { benchmarks } from "./benchmarks.ts";
+import { machineText, pageOf, sectionOf } from "./page.ts";
+
+const usage = `npm run bench -- [--only NAME]... [--rounds N] [--quick]   some or all, on the first real S3 there is
+npm run bench -- --write [--rounds N]                     all, and docs/benchmarks.md anew
+
+NAME: ${benchmarks.map(({ name }) => name).join(", ")}
+`;
+
+interface Wanted {
+  readonly only: readonly string[] | undefined;
+  readonly rounds: number | undefined;
+  readonly quick: boolean;
+  readonly write: boolean;
+}
+
+/** Undefined for what nobody can mean. */
+function wantedBy(args: readonly string[]): Wanted | undefined {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      only: { type: "string", multiple: true },
+      rounds: { type: "string" },
+      quick: { type: "boolean", default: false },
+      write: { type: "boolean", default: false },
+    },
+  });
+  const { only, quick, write } = values;
+  const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
+  if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0)) return undefined;
+  if (only?.every((name) => benchmarks.some((known) => known.name === name)) === false)
+    return undefined;
+  // The page holds all of it, and nothing that was only tried.
+  if (write && (quick || only !== undefined)) return undefined;
+  return { only, rounds, quick, write };
+}
+
+async function main(): Promise<number> {
+  const wanted = wantedBy(process.argv.slice(2));
+  if (wanted === undefined) {
+    process.stderr.write(usage);
+    return 2;
+  }
+  const running = await startS3("real");
+  const folder = await mkdtemp(join(tmpdir(), "postern-bench-"));
+  const bucket = await makeBucketAt(running.s3);
+  const found: Found[] = [];
+  try {
+    for (const benchmark of benchmarks) {
+      if (wanted.only?.includes(benchmark.name) === false) continue;
+      process.stderr.write(`${benchmark.name} ...\n`);
+      const of = await benchmark.run({ s3: running.s3, bucket, folder, ...wanted });
+      found.push(of);
+      process.stdout.write(`\n${sectionOf(of)}\n`);
+    }
+  } finally {
+    await bucket.remove();
+    await running.stop();
+    await rm(folder, { recursive: true });
+  }
+  if (wanted.write) await writePage(pageOf(machineText(running.s3), found));
+  return 0;
+}
+
+async function writePage(text: string): Promise<void> {
+  const page = join(import.meta.dirname, "../../docs/benchmarks.md");
+  await mkdir(dirname(page), { recursive: true });
+  await writeFile(page, text);
+}
+
+process.exitCode = await main();
