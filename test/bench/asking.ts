@@ -1,28 +1,33 @@
-import type { AgentName } from "../../src/base/names.ts";
+import type { AgentName, GatewayName } from "../../src/base/names.ts";
 import { ask, deliver, type Asked } from "../../src/gateway/ask.ts";
 import { follow, type Followed } from "../../src/mailbox/follow.ts";
 import type { PlacedFrame } from "../../src/mailbox/frame-reader.ts";
 import type { TerminalPayload } from "../../src/protocol/frame.ts";
-import { agent, type BenchGateway, type Pair } from "./gateways.ts";
+import { agent, type BenchGateway } from "./gateways.ts";
 
 /** Half a KiB: the signed request has about one. */
 const text = "x".repeat(512);
 
 /** Commits a request; nothing is put yet. */
 export function asking(
-  { caller, callee }: Pair,
-  more: { readonly agent?: AgentName } = {},
+  { mailbox }: BenchGateway,
+  to: GatewayName,
+  agentName: AgentName = agent,
 ): Promise<Asked> {
-  return ask(caller.mailbox, new Map(), {
-    target: `${callee.mailbox.self}/${more.agent ?? agent}`,
+  return ask(mailbox, new Map(), {
+    target: `${to}/${agentName}`,
     body: { kind: "prompt", prompt: { text } },
   });
 }
 
 /** Commits a request and puts it. */
-export async function sending(pair: Pair, more?: { readonly agent?: AgentName }): Promise<Asked> {
-  const asked = await asking(pair, more);
-  await deliver(pair.caller.mailbox, asked);
+export async function sending(
+  caller: BenchGateway,
+  to: GatewayName,
+  agentName?: AgentName,
+): Promise<Asked> {
+  const asked = await asking(caller, to, agentName);
+  await deliver(caller.mailbox, asked);
   return asked;
 }
 

@@ -5,12 +5,15 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { limits } from "../../src/base/limits.ts";
 import { makeBucket, s3, type TestBucket } from "../support/s3.ts";
 import type { Benchmark, Found } from "./benchmark.ts";
+import { flood } from "./flood.ts";
 import { latency } from "./latency.ts";
 import { machineText, pageOf } from "./page.ts";
 import { requestsPerRun } from "./requests-per-run.ts";
+import { retained } from "./retained.ts";
 import { roundTrips } from "./round-trips.ts";
 import { sending } from "./sending.ts";
 import { spreadOf } from "./series.ts";
+import { start } from "./start.ts";
 
 let folder: string;
 let bucket: TestBucket;
@@ -27,7 +30,7 @@ afterEach(async () => {
 
 /** Once round, and as little of everything as there is. */
 async function quickest(benchmark: Benchmark): Promise<Found> {
-  const found = await benchmark.run({ s3, bucket, folder, rounds: 1, quick: true });
+  const found = await benchmark.run({ s3, bucket, folder, rounds: 1, size: "least" });
   for (const { columns, rows } of found.tables) {
     expect(rows.flat().filter((cell) => cell === "" || cell.includes("NaN"))).toEqual([]);
     expect(new Set(rows.map((row) => row.length))).toEqual(new Set([columns.length]));
@@ -72,6 +75,29 @@ describe("the benchmarks", () => {
       // Once in a while left-over frames are looked for.
       expect(idle?.list).toBeCloseTo(1 + 1 / limits.passesPerSweep, 1);
     }
+  });
+
+  test("a pass asks the store for the same, however much is remembered", async () => {
+    const { requests } = await quickest(retained);
+    const idle = { put: 0, list: 1, get: 0, delete: 0 };
+    expect(requests).toEqual({
+      "callee idle, 10 retained": idle,
+      "callee answering one run, 10 retained": answering,
+      "caller idle, 10 retained": idle,
+      "caller closing one run, 10 retained": { put: 0, list: 1, get: 1, delete: 1 },
+    });
+  });
+
+  test("a flood of one peer keeps another one waiting for no more than one pass", async () => {
+    const { requests, tables } = await quickest(flood);
+    expect(requests["nothing waits"]).toEqual({ put: 0, list: 1, get: 0, delete: 0 });
+    expect(requests["20 requests wait"]).toMatchObject({ put: 8, list: 1, delete: 8 });
+    expect(tables.at(-1)?.rows.at(-1)).toEqual(["20 requests wait", "1"]);
+  });
+
+  test("a command starts", async () => {
+    const { tables } = await quickest(start);
+    expect(tables[0]?.rows).toHaveLength(3);
   });
 });
 

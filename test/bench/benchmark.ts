@@ -10,9 +10,11 @@ export interface Setting {
   readonly folder: string;
   /** How often each thing is measured; undefined: as often as the benchmark sees fit. */
   readonly rounds: number | undefined;
-  /** Less of everything: to see that it works, not to compare. */
-  readonly quick: boolean;
+  /** How much there is of everything: `full` for the page, `quick` to try, `least` to see that it works. */
+  readonly size: Size;
 }
+
+type Size = "full" | "quick" | "least";
 
 export interface Benchmark {
   /** What `--only` calls it, and the folder and the prefix that are its own. */
@@ -36,6 +38,10 @@ export interface Table {
   readonly rows: readonly (readonly string[])[];
 }
 
-export function roundsOf({ rounds, quick }: Setting, usual: number): number {
-  return rounds ?? (quick ? Math.ceil(usual / 10) : usual);
+export function roundsOf({ rounds, size }: Setting, usual: number): number {
+  return rounds ?? Math.ceil(usual / { full: 1, quick: 10, least: usual }[size]);
+}
+
+export function numberText(value: number): string {
+  return value.toLocaleString("en");
 }

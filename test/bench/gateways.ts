@@ -32,13 +32,13 @@ import { requestsOf, type Requests } from "./requests.ts";
 const realm = parseRealm("bench");
 export const agent = parseAgentName("echo");
 
-/** A gateway's name and key. */
+/** A gateway's name and the secret behind its key. */
 export interface Identity {
   readonly name: GatewayName;
   readonly seed: Uint8Array;
 }
 
-function newIdentity(name: string): Identity {
+export function newIdentity(name: string): Identity {
   return { name: parseGatewayName(name), seed: systemRandom.bytes(32) };
 }
 
@@ -50,6 +50,8 @@ export interface GatewayOptions {
   readonly store: Store;
   /** Where its state is, or will be. */
   readonly folder: string;
+  /** Writes what the state is to hold, into its file and before it is opened. */
+  readonly fill?: (file: string) => void;
   readonly clock?: Clock;
   readonly random?: Random;
 }
@@ -65,21 +67,23 @@ export interface BenchGateway extends AsyncDisposable {
   requests(): Requests;
 }
 
-async function openBenchGateway({
+export async function openBenchGateway({
   self,
   peers,
   maxPeerRuns = 1_000_000,
   store: driver,
   folder,
+  fill,
   clock = systemClock,
   random = systemRandom,
 }: GatewayOptions): Promise<BenchGateway> {
   await mkdir(folder, { recursive: true });
   const metered = meterStore(driver);
   const retried = retryStore(logStore(metered.store, silentLogger, clock), { clock, random });
-  const file = stateFile(folder);
-  const open = existsSync(file) ? openSqliteState : createSqliteState;
-  const state = await open({ file, clock, machine: "bench" });
+  const place = { file: join(folder, "state.db"), clock, machine: "bench" };
+  if (!existsSync(place.file)) await (await createSqliteState(place)).close();
+  fill?.(place.file);
+  const state = await openSqliteState(place);
   const worker = openWorker({ folder: join(folder, "workers"), random });
   const trust = makeTrust(checkTrustDocument(trustDocument(self, peers, maxPeerRuns)));
   const done: BenchGateway["done"] = new EventEmitter();
@@ -106,36 +110,40 @@ async function openBenchGateway({
   };
 }
 
-/** Where a gateway's state lies in its folder. */
-function stateFile(folder: string): string {
-  return join(folder, "state.db");
-}
-
 export interface Pair extends AsyncDisposable {
   readonly caller: BenchGateway;
   readonly callee: BenchGateway;
+}
+
+export interface PairOptions {
+  readonly clock?: Clock;
+  /** For each of them. */
+  readonly random?: () => Random;
+  /** Writes what the state of one is to hold of its dealings with the other. */
+  readonly fillCaller?: (file: string, callee: GatewayName) => void;
+  readonly fillCallee?: (file: string, caller: GatewayName) => void;
 }
 
 /** Two gateways that trust each other, in a folder and below a prefix of that name. */
 export async function openPair(
   { bucket, folder }: Setting,
   name: string,
-  options: Pick<GatewayOptions, "clock"> & { readonly random?: () => Random } = {},
+  { clock = systemClock, random = () => systemRandom, fillCaller, fillCallee }: PairOptions = {},
 ): Promise<Pair> {
   const [hq, lab] = [newIdentity("hq"), newIdentity("lab")];
-  const { random = () => systemRandom, ...rest } = options;
-  const open = (self: Identity, peer: Identity): Promise<BenchGateway> =>
+  const open = (self: Identity, peer: Identity, fill: PairOptions["fillCaller"]) =>
     openBenchGateway({
       self,
       peers: [peer],
       store: bucket.store(name),
       folder: join(folder, name, self.name),
+      fill: (file) => fill?.(file, peer.name),
+      clock,
       random: random(),
-      ...rest,
     });
   await using opened = new AsyncDisposableStack();
-  const caller = opened.use(await open(hq, lab));
-  const callee = opened.use(await open(lab, hq));
+  const caller = opened.use(await open(hq, lab, fillCaller));
+  const callee = opened.use(await open(lab, hq, fillCallee));
   const pair = opened.move();
   return { caller, callee, [Symbol.asyncDispose]: () => pair.disposeAsync() };
 }

@@ -63,7 +63,7 @@ async function untilAnswered(pair: Pair): Promise<number> {
   const passed = once(caller.done, "put request").then(() => poll(callee.mailbox, agents()));
   const answerStands = once(callee.done, "put frames");
   const begun = performance.now();
-  const asked = await asking(pair);
+  const asked = await asking(caller, callee.mailbox.self);
   const delivered = deliver(caller.mailbox, asked);
   await Promise.race([answerStands, passed]);
   const answer = new Answer(caller, asked);
@@ -74,8 +74,8 @@ async function untilAnswered(pair: Pair): Promise<number> {
   return ms;
 }
 
-async function oneAfterTheOther(pair: Pair): Promise<void> {
-  const asked = await sending(pair);
-  await poll(pair.callee.mailbox, agents());
-  requireSuccess(await answered(pair.caller, asked));
+async function oneAfterTheOther({ caller, callee }: Pair): Promise<void> {
+  const asked = await sending(caller, callee.mailbox.self);
+  await poll(callee.mailbox, agents());
+  requireSuccess(await answered(caller, asked));
 }

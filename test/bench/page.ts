@@ -37,7 +37,7 @@ They take the first real S3 that the tests would take (see CONTRIBUTING.md).
 
 /** One benchmark's part of the page. */
 export function sectionOf({ title, about, tables }: Found): string {
-  return [`## ${title}\n`, wrapped(about), ...tables.map(tableText)].join("\n");
+  return [`## ${title}\n`, wrapped(about), tables.map(tableText).join("\n")].join("\n");
 }
 
 /** A table of Markdown as its formatter leaves it, which reads well as plain text, too. */

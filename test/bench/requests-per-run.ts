@@ -5,7 +5,7 @@ import { poll } from "../../src/gateway/poll.ts";
 import type { Handler } from "../../src/handlers/handler.ts";
 import { SeededRandom } from "../simulation/seeded-random.ts";
 import { answered, requireSuccess, sending } from "./asking.ts";
-import { roundsOf, type Benchmark } from "./benchmark.ts";
+import { numberText, roundsOf, type Benchmark } from "./benchmark.ts";
 import { agents, openPair, type Pair } from "./gateways.ts";
 import { requestCells, requestColumns, since, type Requests } from "./requests.ts";
 
@@ -19,7 +19,7 @@ export const requestsPerRun: Benchmark = {
     let seed = 0;
     const random = () => new SeededRandom((seed += 1));
     await using pair = await openPair(setting, "requests", { clock, random });
-    const minutes = setting.quick ? 60 : 1440;
+    const minutes = { full: 1440, quick: 120, least: 60 }[setting.size];
     const runs = roundsOf(setting, 60);
     await short(pair); // Claims the gateway's name, which is done once an hour.
 
@@ -40,7 +40,7 @@ export const requestsPerRun: Benchmark = {
     const requests = Object.fromEntries(found.flat());
     return {
       title: "Requests to the store",
-      about: `Requests of each side for one run: the callee in one pass, the caller following. The runs a minute apart include the look at the owner keys that each pass with work begins with, and its hourly claim. An idle minute is a pass of \`postern poll\` on either side, with nothing to do, over ${minutes} minutes.`,
+      about: `Requests of each side for one run: the callee in one pass, the caller following. The runs a minute apart include the look at the owner keys that each pass with work begins with, and its hourly claim. An idle minute is a pass of \`postern poll\` on either side, with nothing to do, over ${numberText(minutes)} minutes.`,
       tables: [
         {
           columns: ["requests for", ...requestColumns],
@@ -84,26 +84,26 @@ async function counted(
   ];
 }
 
-async function short(pair: Pair): Promise<void> {
-  const asked = await sending(pair);
-  await poll(pair.callee.mailbox, agents());
-  requireSuccess(await answered(pair.caller, asked));
+async function short({ caller, callee }: Pair): Promise<void> {
+  const asked = await sending(caller, callee.mailbox.self);
+  await poll(callee.mailbox, agents());
+  requireSuccess(await answered(caller, asked));
 }
 
 /** The caller follows from the start, as `postern call` does. */
-async function streamed(pair: Pair): Promise<void> {
-  const asked = await sending(pair);
+async function streamed({ caller, callee }: Pair): Promise<void> {
+  const asked = await sending(caller, callee.mailbox.self);
   const [terminal] = await Promise.all([
-    answered(pair.caller, asked),
-    poll(pair.callee.mailbox, agents(talker)),
+    answered(caller, asked),
+    poll(callee.mailbox, agents(talker)),
   ]);
   requireSuccess(terminal);
 }
 
-async function refused(pair: Pair): Promise<void> {
-  const asked = await sending(pair, { agent: parseAgentName("nobody") });
-  await poll(pair.callee.mailbox, agents());
-  const { status } = await answered(pair.caller, asked);
+async function refused({ caller, callee }: Pair): Promise<void> {
+  const asked = await sending(caller, callee.mailbox.self, parseAgentName("nobody"));
+  await poll(callee.mailbox, agents());
+  const { status } = await answered(caller, asked);
   if (status !== "refused") throw new Error(`a run for nobody ended ${status}`);
 }
 

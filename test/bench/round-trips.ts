@@ -43,7 +43,7 @@ async function answeredAtOnce(
   pair: Pair,
   limit: number,
 ): Promise<{ cells: string[]; requests: Requests }> {
-  const calls = setting.quick ? limit : Math.max(16, 4 * limit);
+  const calls = setting.size === "least" ? limit : Math.max(16, 4 * limit);
   const bucket = new RawBucket(setting.bucket);
   const raw = new Series((round) =>
     timed(() =>
@@ -85,7 +85,7 @@ async function callsAtOnce(pair: Pair, limit: number, calls: number): Promise<vo
   };
   callee.done.on("put frames", tell);
   const call = async (): Promise<void> => {
-    const asked = await asking(pair);
+    const asked = await asking(caller, callee.mailbox.self);
     const stands = Promise.withResolvers<void>();
     waiting.set(asked.record.runId, stands.resolve);
     await Promise.all([deliver(caller.mailbox, asked), stands.promise]);

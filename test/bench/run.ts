@@ -17,7 +17,7 @@ NAME: ${benchmarks.map(({ name }) => name).join(", ")}
 interface Wanted {
   readonly only: readonly string[] | undefined;
   readonly rounds: number | undefined;
-  readonly quick: boolean;
+  readonly size: "full" | "quick";
   readonly write: boolean;
 }
 
@@ -39,7 +39,7 @@ function wantedBy(args: readonly string[]): Wanted | undefined {
     return undefined;
   // The page holds all of it, and nothing that was only tried.
   if (write && (quick || only !== undefined)) return undefined;
-  return { only, rounds, quick, write };
+  return { only, rounds, size: quick ? "quick" : "full", write };
 }
 
 async function main(): Promise<number> {

@@ -12,7 +12,7 @@ export const sending: Benchmark = {
     await using pair = await openPair(setting, "sending");
     const rows = [await sentAtOnce(setting, pair, 1), await sentAtOnce(setting, pair, 16)];
     const before = pair.caller.requests();
-    await send(pair);
+    await send(pair.caller, pair.callee.mailbox.self);
     return {
       title: "One-way throughput",
       about:
@@ -23,13 +23,19 @@ export const sending: Benchmark = {
   },
 };
 
-async function sentAtOnce(setting: Setting, pair: Pair, limit: number): Promise<string[]> {
-  const sent = setting.quick ? limit : Math.max(16, 4 * limit);
+async function sentAtOnce(
+  setting: Setting,
+  { caller, callee }: Pair,
+  limit: number,
+): Promise<string[]> {
+  const sent = setting.size === "least" ? limit : Math.max(16, 4 * limit);
   const bucket = new RawBucket(setting.bucket);
   const raw = new Series((round) =>
     timed(() => atOnce(limit, sent, (index) => bucket.put(`sending/${limit}/${round}/${index}`))),
   );
-  const own = new Series(() => timed(() => atOnce(limit, sent, () => send(pair))));
+  const own = new Series(() =>
+    timed(() => atOnce(limit, sent, () => send(caller, callee.mailbox.self))),
+  );
   await inTurn(roundsOf(setting, 30), [raw, own]);
   const perSecond = ({ ms }: Series): string => ((sent * 1000) / ms.median).toFixed(0);
   return [`${limit} at once`, ...spreadCells(raw.over(own)), perSecond(own), perSecond(raw)];
