@@ -112,7 +112,7 @@ async function serve({ caller, callee }: Pair, calls: number): Promise<void> {
     if (gone.size === calls) break;
     news = Promise.withResolvers();
     await responder.scan(() => true);
-    const [problem] = responder.problems;
+    const [problem] = responder.takeProblems();
     if (problem !== undefined) throw problem;
   }
   caller.done.off("put request", come);
