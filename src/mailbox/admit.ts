@@ -172,28 +172,33 @@ async function settle(
   lookedBack?: number,
 ): Promise<AdmitResult> {
   const { receipt } = candidate;
-  const settled = await box.state.stepRun<Settled>(receipt, (view) => {
-    const decided = decideAdmission(candidate, view);
-    switch (decided.status) {
-      case "admitted":
-        return { answer: { decided, receipt }, write: receipt };
-      case "answered": {
-        const lost = decided.outcome.error?.code === "STATE_LOST";
-        if (lost && lookedBack === undefined) return { answer: { decided: "look-back" } };
-        const attempt = 1 + (lookedBack ?? 0);
-        const terminal = signBareTerminal(box, receipt, attempt, decided.outcome);
-        const write = bornEnded({ ...receipt, attempt }, view.nowMs, terminal);
-        return { answer: { decided, receipt: write }, write };
+  const settled = await box.state.stepRun<Settled>(
+    receipt,
+    (view) => {
+      const decided = decideAdmission(candidate, view);
+      switch (decided.status) {
+        case "admitted":
+          // Nothing is done under it before its start, which is durable: lost, it is admitted anew.
+          return { answer: { decided, receipt }, write: receipt, relaxed: true };
+        case "answered": {
+          const lost = decided.outcome.error?.code === "STATE_LOST";
+          if (lost && lookedBack === undefined) return { answer: { decided: "look-back" } };
+          const attempt = 1 + (lookedBack ?? 0);
+          const terminal = signBareTerminal(box, receipt, attempt, decided.outcome);
+          const write = bornEnded({ ...receipt, attempt }, view.nowMs, terminal);
+          return { answer: { decided, receipt: write }, write };
+        }
+        case "silenced": {
+          const write = bornEnded(receipt, view.nowMs, null);
+          return { answer: { decided, receipt: write }, write };
+        }
+        case "exists":
+        case "waits":
+          return { answer: { decided, receipt } };
       }
-      case "silenced": {
-        const write = bornEnded(receipt, view.nowMs, null);
-        return { answer: { decided, receipt: write }, write };
-      }
-      case "exists":
-      case "waits":
-        return { answer: { decided, receipt } };
-    }
-  });
+    },
+    { mayRelax: true },
+  );
   // The state was recovered, and an attempt of before may stand in the store: the answer goes above it.
   if (settled.decided === "look-back") {
     return settle(box, key, candidate, request, await highestOwnAttempt(box, receipt));

@@ -2,6 +2,7 @@ import type { GatewayName, RunId, WorkerId } from "../base/names.ts";
 import type { Receipt, RunRef } from "../protocol/receipt.ts";
 import { askedOverviewOf, bucketOverviewsOf, receivedOverviewOf } from "./memory-overview.ts";
 import type {
+  Commit,
   Meta,
   PeerWork,
   QuarantineHeld,
@@ -65,12 +66,20 @@ export function copyOfContent(content: MemoryContent): MemoryContent {
   };
 }
 
+interface Disk {
+  readonly content: MemoryContent;
+  /** Remembers what is durable, before something relaxed comes on top of it. */
+  keepDurable(): void;
+  /** All there is is durable now. */
+  sync(): void;
+}
+
 /** Steps look before they write and are never interleaved, so nothing has to be rolled back here. */
 export class MemoryRecords implements Records {
-  readonly #disk: { readonly content: MemoryContent };
+  readonly #disk: Disk;
   #dirty = false;
 
-  constructor(disk: { readonly content: MemoryContent }) {
+  constructor(disk: Disk) {
     this.#disk = disk;
   }
 
@@ -82,9 +91,12 @@ export class MemoryRecords implements Records {
     return step();
   }
 
-  write<T>(step: () => T): T {
+  write<T>(step: () => T, commit: Commit): T {
     this.#dirty = false;
-    return step();
+    if (commit === "relaxed") this.#disk.keepDurable();
+    const answer = step();
+    if (commit === "durable" && this.#dirty) this.#disk.sync();
+    return answer;
   }
 
   close(): void {}

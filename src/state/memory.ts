@@ -14,6 +14,8 @@ export interface MemorySnapshot {
  */
 export class MemoryDisk {
   #content: MemoryContent;
+  /** What would outlast a loss of power; undefined while all does. */
+  #durable: MemoryContent | undefined;
 
   /** An empty disk made at `clock`, or one that holds what another held. */
   constructor(origin: { readonly clock: Clock } | MemorySnapshot) {
@@ -30,9 +32,23 @@ export class MemoryDisk {
     return { content: copyOfContent(this.#content) };
   }
 
+  keepDurable(): void {
+    this.#durable ??= copyOfContent(this.#content);
+  }
+
+  sync(): void {
+    this.#durable = undefined;
+  }
+
+  /** Loses what was relaxed, under the states that are open on it as well. */
+  losePower(): void {
+    if (this.#durable !== undefined) this.restore({ content: this.#durable });
+  }
+
   /** Puts an earlier moment back, under the states that are open on it as well. */
   restore(snapshot: MemorySnapshot): void {
     this.#content = copyOfContent(snapshot.content);
+    this.#durable = undefined;
   }
 }
 

@@ -24,7 +24,7 @@ export interface Records {
   /** Runs `step` on one consistent view; it writes nothing. */
   read<T>(step: () => T): T;
   /** Runs `step` alone among all processes and commits what it wrote; nothing when it throws. */
-  write<T>(step: () => T): T;
+  write<T>(step: () => T, commit: Commit): T;
   /** Whether the present write has written anything yet: one that has not costs no disk. */
   readonly dirty: boolean;
   close(): void;
@@ -94,6 +94,9 @@ export interface Records {
   lastNumber(series: string): number | undefined;
   putLastNumber(series: string, last: number): void;
 }
+
+/** `relaxed`: the machine may lose it with its power, until something durable is committed after it. */
+export type Commit = "durable" | "relaxed";
 
 /** What a state knows of itself. */
 export interface Meta {

@@ -64,7 +64,7 @@ export async function recoverSqliteState(options: SqliteStateOptions): Promise<R
     const recovered = records.write(() => {
       recordIdentity(database, identityOf(options.file, options.machine));
       return recoverRecords(records, options.clock.now());
-    });
+    }, "durable");
     return { state: new RecordState(records, options.clock), ...recovered };
   });
 }

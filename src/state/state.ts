@@ -7,6 +7,9 @@ import type { Receipt, RunRef } from "../protocol/receipt.ts";
  * is durable when its promise resolves; a step that rejects has changed nothing. It never speaks of SQL, so
  * that a server database can be a driver as well.
  *
+ * What may be found out again is `relaxed`: every process sees it at once and it outlives them all, but the
+ * machine may lose it with its power, the latest first, until the next durable step.
+ *
  * Steps reject with `STATE_BUSY` (another process held it too long: try again), `STATE_FULL` (no room),
  * `STATE_READ_ONLY`, `STATE_DAMAGED`, or with what a passed function throws (then nothing is committed).
  *
@@ -18,7 +21,11 @@ export interface State {
    * Decides about one run from everything known of it; writes what the decision says. A written receipt is
    * of this run, has an ending exactly when it is `ended`, and never leaves `ended`; else `INTERNAL`.
    */
-  stepRun<T>(run: SteppedRun, decide: (view: RunView) => RunStep<T>): Promise<T>;
+  stepRun<T>(
+    run: SteppedRun,
+    decide: (view: RunView) => RunStep<T>,
+    options?: StepOptions,
+  ): Promise<T>;
   /** A receipt as it stands, or undefined. */
   receipt(ref: RunRef): Promise<Receipt | undefined>;
   /** Receipts with their requests, the latest received first. */
@@ -37,7 +44,7 @@ export interface State {
   outboxRecords(filter: { readonly limit: number }): Promise<readonly OutboxRecord[]>;
   /** What is not closed: `open`, then `unknown`, each least recently sent first. */
   askedRuns(filter: { readonly limit: number }): Promise<readonly AskedRun[]>;
-  /** Adds what was learned. Rejects with `RUN_UNKNOWN` when there is no such record. */
+  /** Adds what was learned; relaxed but for a cancel. Rejects with `RUN_UNKNOWN` when there is no such record. */
   noteOutbox(runId: RunId, note: OutboxNote): Promise<void>;
   /**
    * Stores the transcript and closes the record, once: a second closer gets what is stored. Rejects with
@@ -134,6 +141,13 @@ export interface RunView {
 export interface RunStep<T> {
   readonly answer: T;
   readonly write?: Receipt;
+  /** The write is relaxed, where the step may be. */
+  readonly relaxed?: boolean;
+}
+
+export interface StepOptions {
+  /** Spares the wait for the disk where the decision says `relaxed`; any other is decided once more. */
+  readonly mayRelax?: boolean;
 }
 
 export interface RefFilter {

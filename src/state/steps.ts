@@ -5,7 +5,7 @@ import type { RunId, WorkerId } from "../base/names.ts";
 import type { Receipt, RunRef } from "../protocol/receipt.ts";
 import { collect } from "./collect.ts";
 import { discardQuarantined, quarantine, releaseQuarantined } from "./quarantine.ts";
-import type { Records, StoredOutbox } from "./records.ts";
+import type { Commit, Records, StoredOutbox } from "./records.ts";
 import {
   closedOutbox,
   lookedAt,
@@ -37,6 +37,7 @@ import type {
   RunStep,
   RunView,
   State,
+  StepOptions,
   SteppedRun,
   Transcript,
   Trouble,
@@ -55,16 +56,30 @@ export class RecordState implements State {
     this.#clock = clock;
   }
 
-  async stepRun<T>(run: SteppedRun, decide: (view: RunView) => RunStep<T>): Promise<T> {
+  async stepRun<T>(
+    run: SteppedRun,
+    decide: (view: RunView) => RunStep<T>,
+    { mayRelax = false }: StepOptions = {},
+  ): Promise<T> {
+    const first = mayRelax ? this.#stepRun(run, decide, "relaxed") : undefined;
+    return first?.committed === true ? first.answer : this.#stepRun(run, decide, "durable").answer;
+  }
+
+  /** Not committed: a relaxed step that came to what has to be durable, and wrote nothing. */
+  #stepRun<T>(
+    run: SteppedRun,
+    decide: (view: RunView) => RunStep<T>,
+    commit: Commit,
+  ): { readonly committed: boolean; readonly answer: T } {
     return this.#write((moment) => {
       const view = this.#viewOf(run, moment);
-      const { answer, write } = decide(view);
-      if (write !== undefined) {
-        requireWritable(run, view.receipts, write);
-        this.#records.putReceipt(write);
-      }
-      return answer;
-    });
+      const { answer, write, relaxed = false } = decide(view);
+      if (write === undefined) return { committed: true, answer };
+      if (commit === "relaxed" && !relaxed) return { committed: false, answer };
+      requireWritable(run, view.receipts, write);
+      this.#records.putReceipt(write);
+      return { committed: true, answer };
+    }, commit);
   }
 
   async receipt(ref: RunRef): Promise<Receipt | undefined> {
@@ -108,11 +123,14 @@ export class RecordState implements State {
   }
 
   async noteOutbox(runId: RunId, note: OutboxNote): Promise<void> {
-    this.#write(({ nowMs }) => {
-      const stored = this.#outboxOf(runId);
-      const noted = notedOutbox(stored, note, nowMs);
-      if (noted !== stored) this.#records.putOutbox(noted);
-    });
+    this.#write(
+      ({ nowMs }) => {
+        const stored = this.#outboxOf(runId);
+        const noted = notedOutbox(stored, note, nowMs);
+        if (noted !== stored) this.#records.putOutbox(noted);
+      },
+      note.cancel === undefined ? "relaxed" : "durable",
+    );
   }
 
   async closeOutbox(
@@ -150,11 +168,14 @@ export class RecordState implements State {
   }
 
   async noteOwner(look: OwnerLook): Promise<void> {
-    this.#write(() => {
-      const meta = this.#records.meta();
-      const looked = lookedAt(meta, look);
-      if (looked !== meta) this.#records.putMeta(looked);
-    });
+    this.#write(
+      () => {
+        const meta = this.#records.meta();
+        const looked = lookedAt(meta, look);
+        if (looked !== meta) this.#records.putMeta(looked);
+      },
+      look.elsewhere ? "durable" : "relaxed",
+    );
   }
 
   async owner(): Promise<OwnerView> {
@@ -202,11 +223,11 @@ export class RecordState implements State {
   }
 
   async noteTrouble(trouble: Trouble): Promise<void> {
-    this.#write(() => noteTrouble(this.#records, trouble));
+    this.#write(() => noteTrouble(this.#records, trouble), "relaxed");
   }
 
   async clearTrouble(subject: string): Promise<void> {
-    this.#write(() => clearTrouble(this.#records, subject));
+    this.#write(() => clearTrouble(this.#records, subject), "relaxed");
   }
 
   async troubles(): Promise<readonly Trouble[]> {
@@ -214,7 +235,7 @@ export class RecordState implements State {
   }
 
   async notePass(pass: EndedPass): Promise<void> {
-    this.#write(() => this.#records.putMeta(passedMeta(this.#records.meta(), pass)));
+    this.#write(() => this.#records.putMeta(passedMeta(this.#records.meta(), pass)), "relaxed");
   }
 
   async overview(): Promise<Overview> {
@@ -263,7 +284,7 @@ export class RecordState implements State {
   }
 
   /** Whatever a write changes, the highest clock value is committed with it. */
-  #write<T>(step: (moment: Moment) => T): T {
+  #write<T>(step: (moment: Moment) => T, commit: Commit = "durable"): T {
     return this.#step(() =>
       this.#records.write(() => {
         const { highestClockMs } = this.#records.meta();
@@ -271,7 +292,7 @@ export class RecordState implements State {
         const answer = step({ highestClockMs, nowMs });
         if (this.#records.dirty) raiseClock(this.#records, nowMs);
         return answer;
-      }),
+      }, commit),
     );
   }
 

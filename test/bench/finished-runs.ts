@@ -73,7 +73,7 @@ function fill(
         const endedMs = nowMs - youngestMs - ((oldestMs - youngestMs) * run) / runs;
         put(records, `run ${run}`, Math.floor(endedMs));
       }
-    });
+    }, "durable");
   } finally {
     database.close();
   }

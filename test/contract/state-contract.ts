@@ -81,6 +81,22 @@ export function stateContract(
         });
       });
 
+      it("that may be relaxed is decided once more when what it writes must be durable", async () => {
+        const commits: boolean[] = [];
+        for (const relaxed of [true, false]) {
+          const receipt = receiptFor(relaxed ? "a" : "b");
+          let decisions = 0;
+          const answer = await state.stepRun(
+            receipt,
+            () => ({ answer: (decisions += 1), write: receipt, relaxed }),
+            { mayRelax: true },
+          );
+          commits.push(answer === (relaxed ? 1 : 2));
+          expect(await state.receipt(receipt)).toStrictEqual(receipt);
+        }
+        expect(commits).toStrictEqual([true, true]);
+      });
+
       it("writes one receipt, which every later step and other process sees", async () => {
         const receipt = receiptFor("a");
         const answer = await state.stepRun(receipt, () => ({ answer: "mine", write: receipt }));

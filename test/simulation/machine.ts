@@ -97,9 +97,10 @@ export class Machine {
     await this.#stateOf(life).recover();
   }
 
-  /** All its processes die at once. */
+  /** All its processes die at once; what its state had not made durable may be gone. */
   powerOff(): void {
     for (const life of this.#alive.values()) life.end("crashes");
+    if (this.world.random.chance(0.5)) this.disk.losePower();
   }
 
   agents(): ReadonlyMap<AgentName, AgentRoute> {

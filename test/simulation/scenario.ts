@@ -111,6 +111,7 @@ export class Scenario {
       this.#mistrustLater(asker, doer);
       this.#mistrustLater(doer, asker);
     }
+    for (const machine of this.#machines) this.#losePowerLater(machine);
     if (this.#weather.loser !== "nobody") {
       this.#loseStateLater(this.#weather.loser === "asker" ? asker : doer);
     }
@@ -348,6 +349,16 @@ export class Scenario {
       this.#world.schedule(atMs, () => {
         this.#world.note(machine.name, `trusts by version ${version}: ${peer.name} is ${thinks}`);
         machine.trust = trustIn(machine, peer, version, thinks);
+      });
+    }
+  }
+
+  #losePowerLater(machine: Machine): void {
+    const { random } = this.#world;
+    for (let count = random.pick([0, 0, 1, 3] as const); count > 0; count -= 1) {
+      this.#world.schedule(random.integer(0, troubledMs), () => {
+        this.#world.note(machine.name, "loses power");
+        machine.powerOff();
       });
     }
   }

@@ -38,4 +38,24 @@ describe("a memory disk", () => {
       expect(await state.receipts(all)).toStrictEqual([]);
     }
   });
+
+  it("loses with the power what was relaxed, and only back to what was durable last", async () => {
+    const disk = new MemoryDisk({ clock });
+    const state = openMemoryState({ clock, disk });
+    const relaxed = (name: string) =>
+      state.stepRun(
+        receiptFor(name),
+        () => ({ answer: undefined, write: receiptFor(name), relaxed: true }),
+        { mayRelax: true },
+      );
+    await relaxed("a");
+    await put(state, receiptFor("b"));
+    await relaxed("c");
+    disk.losePower();
+    disk.losePower();
+    expect((await state.receipts(all)).map(({ runId }) => runId)).toStrictEqual(
+      expect.arrayContaining([receiptFor("a").runId, receiptFor("b").runId]),
+    );
+    expect(await state.receipt(receiptFor("c"))).toBeUndefined();
+  });
 });

@@ -18,6 +18,7 @@ import {
   recoverSqliteState,
   type SqliteStateOptions,
 } from "../../src/state/sqlite.ts";
+import { SqliteDatabase } from "../../src/state/sqlite/database.ts";
 import { sqliteError } from "../../src/state/sqlite/errors.ts";
 import type { State } from "../../src/state/state.ts";
 import { stateContract } from "../contract/state-contract.ts";
@@ -343,3 +344,17 @@ function codedExec(database: DatabaseSync, sql: string): void {
     throw sqliteError(thrown, "state.sqlite");
   }
 }
+
+it("a relaxed write does not wait for the disk, and a durable one after it does", async () => {
+  const folder = await newFolder();
+  const file = join(folder, "state.sqlite");
+  await (await createSqliteState({ file, clock: new SetClock(1), machine: "m" })).close();
+  const database = new SqliteDatabase({ file });
+  const levels = (["relaxed", "durable", "relaxed"] as const).map((commit) => {
+    database.write(() => database.run("UPDATE meta SET generation = generation + 1"), commit);
+    return database.get("PRAGMA synchronous")?.integer("synchronous");
+  });
+  expect(levels).toEqual([1, 2, 1]);
+  database.close();
+  await rm(folder, { recursive: true });
+});

@@ -1,6 +1,7 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { limits } from "../../base/limits.ts";
+import type { Commit } from "../records.ts";
 import { sqliteError } from "./errors.ts";
 import { Row } from "./row.ts";
 
@@ -11,7 +12,7 @@ export interface SqliteOptions {
 }
 
 /**
- * One connection to a state's file, which must be there already: durable at commit, beside any number of other processes of this machine.
+ * One connection to a state's file, which must be there already: durable at commit where that is asked, beside any number of other processes of this machine.
  * Every method throws `STATE_BUSY`, `STATE_FULL`, `STATE_READ_ONLY`, `STATE_DAMAGED` or `INTERNAL`.
  *
  * No other code of the process may open the file, not even to read it: closing any descriptor of a file drops
@@ -21,6 +22,7 @@ export class SqliteDatabase {
   readonly file: string;
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  #commit: Commit = "durable";
   #dirty = false;
 
   constructor({ file, maxPages }: SqliteOptions) {
@@ -52,8 +54,16 @@ export class SqliteDatabase {
     return this.#transaction("BEGIN", step);
   }
 
-  /** Waits for its turn before it reads anything, so that what it read still holds when it commits. */
-  write<T>(step: () => T): T {
+  /**
+   * Waits for its turn before it reads anything, so that what it read still holds when it commits. A relaxed
+   * one is not synced: the next durable one syncs it with itself, because the log is written in order
+   * (https://www.sqlite.org/pragma.html#pragma_synchronous).
+   */
+  write<T>(step: () => T, commit: Commit = "durable"): T {
+    if (commit !== this.#commit) {
+      this.#execute(`PRAGMA synchronous = ${commit === "durable" ? "FULL" : "NORMAL"}`);
+      this.#commit = commit;
+    }
     return this.#transaction("BEGIN IMMEDIATE", step);
   }
 

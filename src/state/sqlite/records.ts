@@ -3,6 +3,7 @@ import { PosternError } from "../../base/errors.ts";
 import { isWorkerId, type GatewayName, type RunId, type WorkerId } from "../../base/names.ts";
 import type { Receipt, RunRef } from "../../protocol/receipt.ts";
 import type {
+  Commit,
   Meta,
   PeerWork,
   QuarantineHeld,
@@ -57,8 +58,8 @@ export class SqliteRecords implements Records {
     return this.#database.read(step);
   }
 
-  write<T>(step: () => T): T {
-    return this.#database.write(step);
+  write<T>(step: () => T, commit: Commit): T {
+    return this.#database.write(step, commit);
   }
 
   close(): void {
