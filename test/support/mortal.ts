@@ -1,0 +1,42 @@
+import type { Clock } from "../../src/base/clock.ts";
+import type { Mailbox } from "../../src/mailbox/mailbox.ts";
+import { aroundStore, type StoreCall } from "../../src/store/around.ts";
+
+export interface Mortal {
+  readonly box: Mailbox;
+  readonly kill: () => void;
+}
+
+/**
+ * The mailbox of a process that can be killed in the middle of anything: what it awaits then, from the store or
+ * the clock, never comes. `onDeath` lets the others see it; `diesAt` kills it right before such a call.
+ */
+export function mortal(
+  box: Mailbox,
+  onDeath: () => void,
+  diesAt: (call: StoreCall) => boolean = () => false,
+): Mortal {
+  const { promise: never } = Promise.withResolvers<never>();
+  let dead = false;
+  const kill = (): void => {
+    if (dead) return;
+    dead = true;
+    onDeath();
+  };
+  const whileAlive = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } finally {
+      if (dead) await never;
+    }
+  };
+  const store = aroundStore(box.store, (call, run) => {
+    if (diesAt(call)) kill();
+    return dead ? never : whileAlive(run());
+  });
+  const clock: Clock = {
+    now: () => box.clock.now(),
+    sleep: (ms, signal) => whileAlive(box.clock.sleep(ms, signal)),
+  };
+  return { box: { ...box, store, clock }, kill };
+}
