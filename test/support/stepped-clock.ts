@@ -5,13 +5,18 @@ interface Sleeper {
   readonly wake: () => void;
 }
 
-/** A clock that moves only when it is told to: a sleep resolves when time has been advanced past it. */
+/**
+ * A clock that moves only when it is told to: a sleep resolves when time has been advanced past it. `settle`
+ * resolves once everything that can go on without the clock has done so.
+ */
 export class SteppedClock implements Clock {
+  readonly #settle: () => Promise<void>;
   #nowMs: number;
   #sleepers: Sleeper[] = [];
 
-  constructor(nowMs = Date.UTC(2030, 0, 1)) {
+  constructor(nowMs = Date.UTC(2030, 0, 1), settle = promisesSettled) {
     this.#nowMs = nowMs;
+    this.#settle = settle;
   }
 
   now(): number {
@@ -33,7 +38,7 @@ export class SteppedClock implements Clock {
   /** Moves time, waking sleepers one moment after another; whatever they set off happens in its moment. */
   async advance(ms: number): Promise<void> {
     const untilMs = this.#nowMs + ms;
-    await settle();
+    await this.#settle();
     for (;;) {
       const next = Math.min(...this.#sleepers.map(({ atMs }) => atMs));
       if (next > untilMs) break;
@@ -41,7 +46,7 @@ export class SteppedClock implements Clock {
       const due = this.#sleepers.filter(({ atMs }) => atMs <= this.#nowMs);
       this.#sleepers = this.#sleepers.filter(({ atMs }) => atMs > this.#nowMs);
       for (const { wake } of due) wake();
-      await settle();
+      await this.#settle();
     }
     this.#nowMs = untilMs;
   }
@@ -58,7 +63,7 @@ export class SteppedClock implements Clock {
       end.reached = true;
     };
     promise.then(mark, mark);
-    await settle();
+    await this.#settle();
     for (let passed = 0; !end.reached; passed += 1000) {
       if (passed > mostMs) throw new Error(`nothing came of it within ${mostMs} ms`);
       await this.advance(1000);
@@ -67,8 +72,8 @@ export class SteppedClock implements Clock {
   }
 }
 
-/** Resolves once everything that can go on without the clock has done so. */
-function settle(): Promise<void> {
+/** Promises that wait for each other alone are all settled before the event loop turns. */
+export function promisesSettled(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
   });
