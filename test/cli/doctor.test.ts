@@ -2,7 +2,7 @@ import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { judgeFileSystem } from "../../src/cli/doctor/file-system.ts";
-import { judgeClock, judgePin } from "../../src/cli/doctor/store-checks.ts";
+import { judgeClock, judgePin, judgeWrites } from "../../src/cli/doctor/store-checks.ts";
 import { hasConditionalWrites } from "../support/s3.ts";
 import { fieldOf, itemsOf, parsed, textOf } from "./support/json.ts";
 import type { Pair } from "./support/pair.ts";
@@ -200,8 +200,27 @@ describe("the disk of the state", () => {
   });
 });
 
+const store = { driver: "file", location: "file:///x", atomicPut: "yes" } as const;
+
+describe("the store's conditional writes", () => {
+  const weak = { conditionalPut: "weak", racers: 16, listed: true, deleted: true } as const;
+  const probe = { ...weak, winners: 1, clockOffsetMs: 0 };
+
+  test("fail where more than one won, or the one that won was overwritten", () => {
+    expect(judgeWrites(store, { ...probe, winners: 2 })).toMatchObject({ code: "STORE_UNSAFE" });
+    expect(judgeWrites({ ...store, atomicPut: "probe" }, probe)).toMatchObject({
+      code: "STORE_UNSAFE",
+    });
+  });
+
+  test("are worth a warning in a folder without hard links: one machine at a time may use it", () => {
+    const folder = { ...store, atomicPut: "no" } as const;
+    expect(judgeWrites(folder, probe)).toMatchObject({ status: "warning" });
+    expect(judgeWrites(folder, { ...probe, winners: 2 })).toMatchObject({ code: "STORE_UNSAFE" });
+  });
+});
+
 describe("the store's id", () => {
-  const store = { driver: "file", location: "file:///x", atomicPut: "yes" } as const;
   test("is asked of stores that have one, and has to be pinned", () => {
     expect(judgePin(store, undefined)).toEqual([]);
     expect(judgePin({ ...store, id: "i" }, "i")).toMatchObject([{ status: "ok" }]);

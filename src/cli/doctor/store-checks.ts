@@ -24,15 +24,27 @@ export async function checkStore(
     const reached = ok("store", store.capabilities.location);
     const raced = await findings("conditional writes", async () => {
       const probe = await probeStore(store, options);
-      return [judgeWrites(probe), judgeListing(probe), judgeClock(probe.clockOffsetMs)];
+      return [
+        judgeWrites(store.capabilities, probe),
+        judgeListing(probe),
+        judgeClock(probe.clockOffsetMs),
+      ];
     });
     return [reached, ...raced];
   });
 }
 
-function judgeWrites({ conditionalPut, winners, racers }: StoreProbe): Finding {
+/** A folder without hard links is sound as long as only one machine writes in it at a time. */
+export function judgeWrites(
+  { atomicPut }: StoreCapabilities,
+  { conditionalPut, winners, racers }: StoreProbe,
+): Finding {
   const check = "conditional writes";
   if (conditionalPut === "atomic") return ok(check, `of ${racers} at once, one won`);
+  if (atomicPut === "no" && winners === 1) {
+    const remedy = "let one machine write at a time, or use a disk that has hard links";
+    return warning(check, "this folder has no hard links, as on FAT and exFAT", remedy);
+  }
   const what = `of ${racers} writes of one name at once, ${winners} won, and one has to: use a store that honours If-None-Match`;
   return failure(check, new PosternError("STORE_UNSAFE", what));
 }
