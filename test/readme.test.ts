@@ -7,17 +7,13 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { decodeCbor, encodeCbor } from "../src/protocol/cbor.ts";
 import { Fields, isJsonValue } from "../src/protocol/fields.ts";
 import { parseHandlerEvent } from "../src/protocol/frame.ts";
+import { blocksOf } from "./support/markdown.ts";
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, "..");
 const text = await readFile(join(root, "README.md"), "utf8");
 
-/** The fenced blocks of one language, in order. */
-function blocks(language: string): string[] {
-  return [...text.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, "gm"))].map(
-    ([, block]) => block ?? "",
-  );
-}
+const blocks = (language: string): string[] => blocksOf(text, language);
 
 /** The names in one object of a JSON file of the package. */
 async function fieldNames(file: string, field: string): Promise<string[]> {
