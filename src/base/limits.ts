@@ -130,8 +130,10 @@ export const limits = {
   serveCollectMs: minute,
   /** How long a service that is told to stop lets runs go on before it ends them. */
   serveGraceMs: 30 * second,
-  /** Every so many fruitless looks at the predicted frame key, the frames are listed. */
-  followLooksPerList: 5,
+  /** Every so many fruitless looks at the predicted frame key, the next attempt is looked for as well. */
+  followLooksPerAttempt: 5,
+  /** The same for all attempts above, by listing. */
+  followLooksPerList: 25,
   defaultMaxConcurrentRuns: 8,
   /** The same of one peer, so that none takes all room. */
   defaultMaxPeerRuns: 2,

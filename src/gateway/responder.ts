@@ -154,7 +154,7 @@ export class Responder {
       const { from } = request.name;
       if (scan.full.has(from)) this.#counts.waiting += 1;
       else if (!scan.takesStrangers && this.#isStranger(from)) continue;
-      else if (!this.#hasRoomFor(from)) left.push(request);
+      else if (!this.#hasRoomFor(request)) left.push(request);
       else if (!this.#isAtWork(request)) {
         if (!(await this.#mayAdmit(scan))) return [...left, ...waiting.slice(index)];
         this.#admitSoon(request, scan);
@@ -329,19 +329,23 @@ export class Responder {
     return this.#runs.size + this.#admitting.size >= this.#options.maxConcurrentRuns;
   }
 
-  /** Whether one more run of this sender fits, as far as this process knows; its admission asks the state. */
-  #hasRoomFor(sender: GatewayName): boolean {
+  /**
+   * Whether it may be taken through admission now, as far as this process knows; admission asks the state. What
+   * a cancel lies beside needs no room of its sender's to be answered.
+   */
+  #hasRoomFor({ name, cancels }: Waiting): boolean {
     const taken = this.#runs.size + this.#admitting.size + this.#elsewhere;
     if (taken >= this.#options.maxConcurrentRuns) return false;
-    const most = this.#box.trust.current().grantsOf(sender)?.maxConcurrentRuns ?? Infinity;
-    const running = [...this.#runs.values()].filter(({ receipt }) => receipt.from === sender);
-    const admitting = [...this.#admitting.values()].filter((from) => from === sender);
+    if (cancels.length > 0) return true;
+    const most = this.#box.trust.current().grantsOf(name.from)?.maxConcurrentRuns ?? Infinity;
+    const running = [...this.#runs.values()].filter(({ receipt }) => receipt.from === name.from);
+    const admitting = [...this.#admitting.values()].filter((from) => from === name.from);
     return running.length + admitting.length < most;
   }
 
   /** Whether one of these has room, at the latest a moment from now. */
   async #makesRoom(left: readonly Waiting[], untilMs: number): Promise<boolean> {
-    if (left.some(({ name }) => this.#hasRoomFor(name.from))) return true;
+    if (left.some((request) => this.#hasRoomFor(request))) return true;
     return this.#box.clock.now() < untilMs && (await this.#oneDone());
   }
 

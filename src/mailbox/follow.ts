@@ -37,28 +37,21 @@ export async function* follow(
   runId: RunId,
   options: FollowOptions = {},
 ): AsyncGenerator<PlacedFrame, Followed> {
-  const begun = await recordOf(box, runId);
-  let reader = new FrameReader(
-    box,
-    begun,
-    (options.once === true ? begun.read : null) ?? undefined,
-  );
+  let reader = readerOf(box, await recordOf(box, runId), options);
   let last: PlacedFrame | undefined;
   for (let misses = 0; ;) {
     const record = await recordOf(box, runId);
     if (record.state === "closed") return yield* replay(box, record, last);
 
     const silent = isSilentTooLong(record, last, box.clock.now());
-    const frames = await look(reader, silent || isTurnToList(box, misses, options), silent);
+    const frames = await look(reader, silent, depthOf(box, misses, silent, options));
     misses = frames.length > 0 ? 0 : misses + 1;
     const final = frames.at(-1);
-    const mustBeWhole = silent || final?.event === "terminal";
-    if (mustBeWhole && !reader.isWhole) {
+    const isEnd = final?.event === "terminal";
+    if ((silent || isEnd) && !reader.isWhole) {
       // The transcript takes every envelope of the attempt; and how long it is silent, the last frame tells.
       reader = new FrameReader(box, record, beginningOf(reader.attempt));
-      continue;
-    }
-    if (final?.event === "terminal") {
+    } else if (isEnd) {
       const { transcript, status } = await close(box, record, reader, final.payload);
       if (status === "stood") continue;
       try {
@@ -67,27 +60,47 @@ export async function* follow(
         await deleteFrames(box, transcript);
       }
       return { status: "closed", terminal: transcript.terminal };
-    }
-    yield* frames;
-    last = final ?? last;
-    if (frames.length > 0) {
+    } else if (final !== undefined) {
+      yield* frames;
+      last = final;
       if (!record.answered) await box.state.noteOutbox(runId, { answered: true });
-      continue;
+    } else {
+      const over = await afterSilence(box, record, { misses, silent, options });
+      if (over?.status === "open" && last !== undefined)
+        await box.state.noteOutbox(runId, { read: reader.position });
+      if (over !== undefined) return over;
     }
-
-    if (misses === 1) await repeatCancel(box, record);
-    await sendIfDue(box, record);
-    if (silent) {
-      await box.state.noteOutbox(runId, { state: "unknown" });
-      return { status: "unknown" };
-    }
-    if (options.once === true) {
-      if (last !== undefined) await box.state.noteOutbox(runId, { read: reader.position });
-      return { status: "open" };
-    }
-    await box.clock.sleep(delayAfter(misses, box.random.fraction()), options.signal);
-    if (options.signal?.aborted === true) return { status: "open" };
   }
+}
+
+/** A single look goes on from where the last one came to. */
+function readerOf(box: Mailbox, record: OutboxRecord, { once }: FollowOptions): FrameReader {
+  return new FrameReader(box, record, (once === true ? record.read : null) ?? undefined);
+}
+
+interface Silence {
+  readonly misses: number;
+  /** Whether no time to wait is left. */
+  readonly silent: boolean;
+  readonly options: FollowOptions;
+}
+
+/** Nothing new was there: says again what was asked, and waits, unless following is over with that. */
+async function afterSilence(
+  box: Mailbox,
+  record: OutboxRecord,
+  { misses, silent, options }: Silence,
+): Promise<Followed | undefined> {
+  if (misses === 1) await repeatCancel(box, record);
+  await sendIfDue(box, record);
+  if (silent) {
+    await box.state.noteOutbox(record.runId, { state: "unknown" });
+    return { status: "unknown" };
+  }
+  if (options.once !== true)
+    await box.clock.sleep(delayAfter(misses, box.random.fraction()), options.signal);
+  const isOver = options.once === true || options.signal?.aborted === true;
+  return isOver ? { status: "open" } : undefined;
 }
 
 async function recordOf(box: Mailbox, runId: RunId): Promise<OutboxRecord> {
@@ -97,35 +110,44 @@ async function recordOf(box: Mailbox, runId: RunId): Promise<OutboxRecord> {
   return record;
 }
 
+/** Where a look goes besides the predicted key: to the next attempt, or to all above by listing. */
+type Depth = "here" | "next-attempt" | "all-attempts";
+
 /**
- * The predicted key; when nothing is there and it is time to list, the attempts above. A broken chain is nothing
- * more than silence once there is no time left to wait.
+ * What is new at the predicted key; when nothing is there, in the attempts above. A broken chain leaves only
+ * these to answer, and is nothing more than silence once there is no time left to wait.
  */
 async function look(
   reader: FrameReader,
-  lists: boolean,
   silent: boolean,
+  depth: Depth,
 ): Promise<readonly PlacedFrame[]> {
-  const frames = await nextOrAbove(reader, silent);
-  return frames.length > 0 || !lists ? frames : reader.nextAttempt();
-}
-
-/** Every so many fruitless looks. A single look has no count to go by: there chance keeps the same rate. */
-function isTurnToList(box: Mailbox, misses: number, options: FollowOptions): boolean {
-  const every = limits.followLooksPerList;
-  return options.once === true ? box.random.fraction() * every < 1 : misses % every === every - 1;
-}
-
-/** Where the chain of an attempt is broken, only a higher attempt can answer. */
-async function nextOrAbove(reader: FrameReader, silent: boolean): Promise<readonly PlacedFrame[]> {
   try {
-    return await reader.next();
+    const frames = await reader.next();
+    if (frames.length > 0 || depth === "here") return frames;
+    return depth === "next-attempt" ? await reader.nextAttempt() : await reader.higherAttempt();
   } catch (thrown) {
     if (asPosternError(thrown).code !== "FRAME_CHAIN_BROKEN") throw thrown;
-    const above = await reader.nextAttempt();
+    const above = await reader.higherAttempt();
     if (above.length === 0 && !silent) throw thrown;
     return above;
   }
+}
+
+/** Every so many fruitless looks. A single look has no count to go by: there chance keeps the rate of listing. */
+function depthOf(
+  box: Mailbox,
+  misses: number,
+  silent: boolean,
+  { once = false }: FollowOptions,
+): Depth {
+  const { followLooksPerAttempt, followLooksPerList } = limits;
+  const lists = once
+    ? box.random.fraction() * followLooksPerList < 1
+    : misses % followLooksPerList === followLooksPerList - 1;
+  if (silent || lists) return "all-attempts";
+  const goesOn = once || misses % followLooksPerAttempt === followLooksPerAttempt - 1;
+  return goesOn ? "next-attempt" : "here";
 }
 
 /**

@@ -99,11 +99,20 @@ export class FrameReader {
   }
 
   /**
-   * Looks for an attempt above the present one, by listing: the frames of its first envelope, or none. The
-   * lower attempt is abandoned then.
+   * Looks for the attempt after the present one, which a run that was taken over goes on with: the frames of
+   * its first envelope, or none. The lower attempt is abandoned then.
    */
-  async nextAttempt(): Promise<readonly PlacedFrame[]> {
-    for (const attempt of await this.#higherAttempts()) {
+  nextAttempt(): Promise<readonly PlacedFrame[]> {
+    return this.#firstOf([this.#attempt + 1]);
+  }
+
+  /** The same for any attempt above the present one, by listing. */
+  async higherAttempt(): Promise<readonly PlacedFrame[]> {
+    return this.#firstOf(await this.#higherAttempts());
+  }
+
+  async #firstOf(attempts: readonly number[]): Promise<readonly PlacedFrame[]> {
+    for (const attempt of attempts.filter((each) => each <= limits.maxAttempt)) {
       const read = await this.#read(attempt, 0);
       if (read === undefined) continue;
       this.#attempt = attempt;

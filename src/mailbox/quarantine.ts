@@ -49,7 +49,7 @@ export async function quarantine(box: Mailbox, refused: Refused): Promise<Quaran
 }
 
 /** Whose quarantine an object counts against. */
-export function bucketOf(box: Mailbox, from: GatewayName | undefined): string {
+function bucketOf(box: Mailbox, from: GatewayName | undefined): string {
   const isPeer = from !== undefined && box.trust.current().grantsOf(from) !== undefined;
   return isPeer ? from : strangersBucket;
 }

@@ -27,7 +27,8 @@ const waitingForRoom: Life = async (call) => {
   await call.send();
   await call.stop();
   await two.clock.advance(2 * limits.runDelayMs);
-  expect(call.receipt).toBeUndefined();
+  // A cancel is answered without room; whether a deadline has passed is seen once there is some.
+  expect(call.receipt !== undefined).toBe(call.by === "cancel");
   another.finish();
   await two.clock.until(ended);
   expect(call.receipt).toBeDefined();

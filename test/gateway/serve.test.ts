@@ -103,8 +103,8 @@ describe("a service", () => {
     await two.clock.advance(10 * minuteMs);
     two.asker.calls.splice(0);
     await two.clock.advance(10 * minuteMs);
-    expect(count(two.asker.calls, "get frames")).toBeLessThanOrEqual(27);
-    expect(count(two.asker.calls, "get frames")).toBeGreaterThanOrEqual(20);
+    expect(count(two.asker.calls, "get frames")).toBeLessThanOrEqual(54);
+    expect(count(two.asker.calls, "get frames")).toBeGreaterThanOrEqual(40);
     await stopped(service);
   });
 

@@ -24,13 +24,13 @@ export class OneCall {
   starts = 0;
   readonly #asker: Mailbox;
   readonly #asked: Asked;
-  readonly #stop: Stop | undefined;
+  readonly by: Stop | undefined;
 
   private constructor(two: TwoGateways, asker: Mailbox, asked: Asked, stop: Stop | undefined) {
     this.two = two;
     this.#asker = asker;
     this.#asked = asked;
-    this.#stop = stop;
+    this.by = stop;
   }
 
   /** Commits the request and puts nothing. It has a deadline where that is what is to stop it. */
@@ -64,7 +64,7 @@ export class OneCall {
 
   /** The cancel is put, or the deadline passes. */
   async stop(): Promise<void> {
-    if (this.#stop === "cancel") await this.cancel();
+    if (this.by === "cancel") await this.cancel();
     else await this.two.clock.advance(deadlineMs + 1000);
   }
 
