@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { decodeCbor, encodeCbor } from "../src/protocol/cbor.ts";
 import { Fields, isJsonValue } from "../src/protocol/fields.ts";
 import { parseHandlerEvent } from "../src/protocol/frame.ts";
+import { hasConditionalWrites, makeBucket, s3Environment } from "./support/s3.ts";
 import { blocksOf } from "./support/markdown.ts";
 
 const run = promisify(execFile);
@@ -65,6 +66,25 @@ describe("the README's examples", () => {
         env,
       });
       expect(listed).toMatch(/"succeeded"/);
+    },
+  );
+
+  test.skipIf(!hasConditionalWrites)(
+    "and the same in a bucket, once the first line names one",
+    { timeout: 120_000 },
+    async () => {
+      const [, , walk = "exit 1"] = blocks("sh");
+      const bucket = await makeBucket();
+      const inBucket = walk.replace(/^store=.*$/m, `store='${bucket.url("mail")}'`);
+      expect(inBucket).not.toBe(walk);
+      const elsewhere = join(folder, "bucket");
+      await mkdir(elsewhere);
+      const { stdout } = await run("bash", ["-euo", "pipefail", "-c", inBucket], {
+        cwd: elsewhere,
+        env: { ...env, ...s3Environment },
+      });
+      const { stdout: disk } = await run("df", ["-h", "/"]);
+      expect(stdout).toContain(disk.split("\n")[0]);
     },
   );
 
