@@ -3,7 +3,13 @@ import type { Clock } from "../../base/clock.ts";
 import { limits } from "../../base/limits.ts";
 import type { ObjectKey, RequestDigest, RunId } from "../../base/names.ts";
 import type { Random } from "../../base/random.ts";
-import { inboxPrefix, objectKey, parseObjectKey } from "../../protocol/object-key.ts";
+import {
+  digest16Of,
+  framesPrefix,
+  inboxPrefix,
+  objectKey,
+  parseObjectKey,
+} from "../../protocol/object-key.ts";
 import { requestDigestOf } from "../../protocol/run-id.ts";
 import { openStore, parseStoreUrl } from "../../store/open.ts";
 import type { Store } from "../../store/store.ts";
@@ -50,6 +56,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoReport> {
     await introduce(cast, children);
     tell(`${callee} has an agent, diagnose, and lets ${caller} ask it; nothing else is granted`);
     const request = await delegate(options, cast, store);
+    tellPlaces(options, cast, request);
     const duplicates = await sendAgain(options, cast, store, request);
     const tampered = await tamper(options, cast, store, request);
     const audit = await countAll(options, cast, request);
@@ -100,6 +107,18 @@ async function delegate(options: DemoOptions, cast: Cast, store: Store): Promise
     throw broken(`the call ended with ${status}: ${stderr.trim()}`);
   }
   return { ...seen, answer: stdout };
+}
+
+/** Where everything of the run lies, or lay. */
+function tellPlaces({ tell }: DemoOptions, cast: Cast, { key, runId, digest }: SeenRequest): void {
+  const { caller, callee } = cast;
+  const frames = framesPrefix({ to: caller, from: callee, runId, digest16: digest16Of(digest) });
+  tell("\nWhere it lay in the store, until it was done:");
+  tell(`  the request  ${key}`);
+  tell(`  the answer   ${frames}`);
+  tell("Where it is kept:");
+  tell(`  the receipt, so that it never runs again  ${path.join(cast.calleeHome, "state.db")}`);
+  tell(`  the transcript, every envelope as signed  ${path.join(cast.callerHome, "state.db")}`);
 }
 
 function callArgs({ callee }: Cast, text: string): string[] {
