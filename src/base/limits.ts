@@ -53,6 +53,8 @@ export const limits = {
   handlerDrainMs: 2 * second,
   /** What a handler may write to stderr in one run before the rest is left out of the log. */
   maxHandlerLogBytes: 64 * 1024,
+  /** How much of what a failed handler said last, or why it failed, the log repeats. */
+  handlerFailureLogBytes: 2048,
 
   /** How old a look at the owner keys may be when something is admitted, taken over, started or ended. */
   ownerLookMs: minute,

@@ -7,16 +7,20 @@ import { limits } from "../base/limits.ts";
 import type { Logger } from "../base/log.ts";
 import { printable } from "../base/printable.ts";
 import type { HandlerEvent } from "../protocol/frame.ts";
-import { environmentOf, requestDocument } from "./exec-input.ts";
-import { JsonLinesReader, TextReader, type OutputReader } from "./exec-output.ts";
-import type { Handler, HandlerResult, Work } from "./handler.ts";
+import { emitAll } from "./emit.ts";
+import { environmentOf } from "./exec-environment.ts";
+import type { Emit, Handler, HandlerResult, Work } from "./handler.ts";
+import { OutputCount } from "./output-count.ts";
+import { outputReader, type OutputKind, type OutputReader } from "./output-reader.ts";
 import { stopGroup } from "./process-group.ts";
+import { requestDocument } from "./request-document.ts";
+import { stopReason } from "./stop.ts";
 
 export interface ExecOptions {
   /** The program and its arguments. No shell reads them. */
   readonly command: readonly string[];
-  /** `text`: stdout is the answer. `jsonl`: each line of it is an event. */
-  readonly output: "text" | "jsonl";
+  /** What stdout is. */
+  readonly output: OutputKind;
   readonly cwd?: string;
   /** The environment of this process; the program gets PATH, HOME, LANG and TZ of it. */
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -30,6 +34,7 @@ export type ExecLimits = Readonly<
     | "maxRunOutputBytes"
     | "maxFrameBytes"
     | "maxHandlerLogBytes"
+    | "handlerFailureLogBytes"
     | "handlerKillGraceMs"
     | "handlerDrainMs",
     number
@@ -38,13 +43,10 @@ export type ExecLimits = Readonly<
 
 type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
-/** How much of the end of stderr the log repeats when a program fails. */
-const stderrTailBytes = 2048;
-
 /**
  * Runs a program for each request, in a process group of its own. It gets the request as one JSON document
- * on stdin and answers on stdout (see `TextReader` and `JsonLinesReader`); stderr goes to the log. When the
- * program has exited the run is over: processes that it left behind in its group are ended.
+ * on stdin and answers on stdout (see `output-reader.ts`); stderr goes to the log. When the program has
+ * exited the run is over: processes that it left behind in its group are ended.
  * The three streams are sockets, which cannot be opened by name: a script writes to `>&2`, not `/dev/stderr`.
  *
  * Rejects with `HANDLER_START` when the program cannot be started, `HANDLER_FAILED` when it ends with
@@ -105,16 +107,16 @@ class ExecRun {
   readonly #options: ExecOptions;
   readonly #limits: ExecLimits;
   readonly #work: Work;
-  readonly #emit: (event: HandlerEvent) => Promise<void>;
+  readonly #emit: Emit;
   readonly #child: Child;
   readonly #exited: Promise<ExitStatus>;
   readonly #reader: OutputReader;
+  readonly #count: OutputCount;
+  /** Aborted by the first failure: then nobody waits any more for an event to be taken. */
+  readonly #stopped = new AbortController();
   #failure: { readonly reason: unknown } | undefined;
   #stopping: Promise<void> | undefined;
   #groupEnd: Promise<void> | undefined;
-  /** Gives up waiting for an event to be taken. */
-  #letGo: () => void = () => undefined;
-  #outputBytes = 0;
   /** Changes with everything that happens to the output, and is odd while an event is being taken. */
   #steps = 0;
   #stderrTail: Uint8Array = new Uint8Array();
@@ -122,7 +124,7 @@ class ExecRun {
   constructor(
     options: ExecOptions,
     work: Work,
-    emit: (event: HandlerEvent) => Promise<void>,
+    emit: Emit,
     child: Child,
     exited: Promise<ExitStatus>,
   ) {
@@ -132,8 +134,8 @@ class ExecRun {
     this.#emit = emit;
     this.#child = child;
     this.#exited = exited;
-    const reader = options.output === "text" ? TextReader : JsonLinesReader;
-    this.#reader = new reader(this.#limits.maxFrameBytes);
+    this.#reader = outputReader(options.output, this.#limits.maxFrameBytes);
+    this.#count = new OutputCount(this.#limits.maxRunOutputBytes);
   }
 
   async run(signal: AbortSignal): Promise<HandlerResult> {
@@ -167,31 +169,20 @@ class ExecRun {
     await eachChunk(this.#child.stdout, async (chunk) => {
       this.#steps += 1;
       // What a program says while it is being stopped is read, so that it can end in peace, and dropped.
-      if (this.#failure === undefined) await this.#take(() => this.#count(chunk));
+      if (this.#failure === undefined) await this.#take(() => this.#read(chunk));
       this.#steps += 1;
     });
   }
 
-  #count(chunk: Uint8Array): Iterable<HandlerEvent> {
-    this.#outputBytes += chunk.length;
-    const most = this.#limits.maxRunOutputBytes;
-    if (this.#outputBytes <= most) return this.#reader.read(chunk);
-    throw new PosternError(
-      "HANDLER_OUTPUT",
-      `the program put out more than ${most} bytes, the most of one run`,
-    );
+  #read(chunk: Uint8Array): Iterable<HandlerEvent> {
+    this.#count.add(chunk.length);
+    return this.#reader.read(chunk);
   }
 
-  /** Hands events on, one after the other; what is wrong with them stops the run. */
+  /** Hands events on; what is wrong with them stops the run. */
   async #take(events: () => Iterable<HandlerEvent>): Promise<void> {
     try {
-      for (const event of events()) {
-        await new Promise<void>((resolve, reject) => {
-          this.#letGo = resolve;
-          this.#emit(event).then(resolve, reject);
-        });
-        if (this.#failure !== undefined) return;
-      }
+      await emitAll(events(), this.#emit, this.#stopped.signal);
     } catch (thrown) {
       this.#stop(thrown);
     }
@@ -206,7 +197,8 @@ class ExecRun {
     const say = (line: string): void =>
       log.info({ runId, agent, line: printable(line) }, "handler stderr");
     await eachChunk(this.#child.stderr, (chunk) => {
-      this.#stderrTail = Buffer.concat([this.#stderrTail, chunk]).subarray(-stderrTailBytes);
+      const tailBytes = this.#limits.handlerFailureLogBytes;
+      this.#stderrTail = Buffer.concat([this.#stderrTail, chunk]).subarray(-tailBytes);
       if (left === 0) return;
       const lines = (unfinished + decoder.decode(chunk.subarray(0, left), { stream: true })).split(
         "\n",
@@ -238,7 +230,7 @@ class ExecRun {
   #stop(reason: unknown): void {
     if (this.#failure !== undefined) return;
     this.#failure = { reason };
-    this.#letGo();
+    this.#stopped.abort();
     this.#stopping = this.#endGroup().then(async () => {
       await this.#exited;
       this.#closeOutput();
@@ -281,12 +273,6 @@ async function eachChunk(
   } catch {
     // Destroyed, or broken: there is no more to read either way.
   }
-}
-
-function stopReason(signal: AbortSignal): PosternError {
-  return signal.reason instanceof PosternError
-    ? signal.reason
-    : new PosternError("CANCELLED", "the run was told to stop");
 }
 
 function codeOf(thrown: unknown): string {

@@ -3,18 +3,16 @@ import type { JsonValue } from "../protocol/fields.ts";
 import type { HandlerEvent } from "../protocol/frame.ts";
 import type { RequestPayload } from "../protocol/request.ts";
 
+/** Hands an event to the caller; resolves once more may follow (backpressure). */
+export type Emit = (event: HandlerEvent) => Promise<void>;
+
 /** What can run a request: a program, a URL, a module. One file each. */
 export interface Handler {
   /**
-   * Runs one request. `emit` hands a frame to the caller and resolves once more may follow (backpressure).
-   * Stops soon after `signal` aborts; what is returned then is ignored in favour of the reason to stop.
-   * A rejection is a failed run with code `HANDLER_FAILED`, unless it is a `PosternError`.
+   * Runs one request. Stops soon after `signal` aborts; what is returned then is ignored in favour of the
+   * reason to stop. A rejection is a failed run with code `HANDLER_FAILED`, unless it is a `PosternError`.
    */
-  run(
-    work: Work,
-    emit: (event: HandlerEvent) => Promise<void>,
-    signal: AbortSignal,
-  ): Promise<HandlerResult>;
+  run(work: Work, emit: Emit, signal: AbortSignal): Promise<HandlerResult>;
 }
 
 export interface Work {

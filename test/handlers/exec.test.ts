@@ -342,6 +342,7 @@ describe("jsonl output", () => {
     ],
     ["started", '{"event":"started","payload":{"agent":"diagnose","attempt":1}}'],
     ["an unknown event", '{"event":"shrug","payload":{}}'],
+    ["an event with a result beside it", '{"event":"textDelta","payload":{"text":"a"},"result":1}'],
     ["a malformed payload", '{"event":"textDelta","payload":{"text":7}}'],
     ["a list", "[1]"],
     ["half a surrogate pair", String.raw`{"event":"textDelta","payload":{"text":"\ud800"}}`],

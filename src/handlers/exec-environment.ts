@@ -1,29 +1,4 @@
-import { toBase64Url } from "../base/bytes.ts";
 import type { Work } from "./handler.ts";
-
-/** The request as the program reads it: one JSON document. */
-export function requestDocument(work: Work): object {
-  const { body, callerIdentity, remoteRunId, via, meta, idempotencyKey } = work.request;
-  const { runId, caller, agent, attempt, deadline } = work;
-  const { kind, ...asked } = body;
-  const grant =
-    body.kind === "approvalGrant" ? { approvalGrant: toBase64Url(body.approvalGrant) } : {};
-  return {
-    v: 1,
-    runId,
-    caller,
-    agent,
-    attempt,
-    deadline,
-    ...asked,
-    ...grant,
-    callerIdentity,
-    remoteRunId,
-    via,
-    meta,
-    idempotencyKey,
-  };
-}
 
 const keptVariables = ["PATH", "HOME", "LANG", "TZ"];
 
