@@ -31,7 +31,8 @@ const agentSchema = z.strictObject({
     .min(1, commandShape)
     .refine(([program]) => program !== "", commandShape)
     .meta({
-      description: "The program and its arguments, started without a shell for each request.",
+      description:
+        "The program and its arguments, started without a shell for each request, in the folder of this config.",
     }),
   output: z
     .enum(["text", "jsonl"])

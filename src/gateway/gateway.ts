@@ -3,9 +3,7 @@ import { systemClock, type Clock } from "../base/clock.ts";
 import { PosternError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import { silentLogger, type Logger } from "../base/log.ts";
-import type { AgentName } from "../base/names.ts";
 import { systemRandom, type Random } from "../base/random.ts";
-import { execHandler } from "../handlers/exec.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
 import { openWorker } from "../mailbox/workers.ts";
 import { openSqliteState } from "../state/sqlite.ts";
@@ -15,11 +13,12 @@ import { logStore } from "../store/log.ts";
 import { meterStore, type StoreCounts } from "../store/meter.ts";
 import { openStore, parseStoreUrl } from "../store/open.ts";
 import { retryStore } from "../store/retry.ts";
+import { agentRoutes } from "./agent-routes.ts";
 import type { Routes } from "./ask.ts";
-import { agentsOf, routesOf, type AgentSettings, type Config } from "./config.ts";
+import { routesOf, type Config } from "./config.ts";
 import { openHome } from "./home.ts";
 import { machineName } from "./machine.ts";
-import type { AgentRoute, ResponderOptions } from "./responder.ts";
+import type { ResponderOptions } from "./responder.ts";
 import { TrustFile } from "./trust-file.ts";
 
 /** One home, opened: everything that a process of this gateway works with. */
@@ -74,9 +73,7 @@ export async function openGateway({
   const { gateway: self, realm } = config;
   const trust = new TrustFile({ path: paths.trust, gateway: self, realm, clock });
   const liveness = worker ?? noWorker;
-  const agents = new Map<AgentName, AgentRoute>();
-  for (const settings of agentsOf(config).values())
-    agents.set(settings.name, routeOf(settings, env, clock, log));
+  const agents = agentRoutes(config, { home: paths.home, env, clock, log });
   const opened = undo.move();
   return {
     home: paths.home,
@@ -97,20 +94,6 @@ function storeOf(config: Config, clock: Clock, random: Random) {
   const capabilities = { driver: url.kind, location: url.location, atomicPut: "probe" } as const;
   const pinned = config.storeId === undefined ? {} : { expectedId: config.storeId };
   return lazyStore(capabilities, () => openStore(url, { clock, random, ...pinned }));
-}
-
-function routeOf(
-  settings: AgentSettings,
-  env: NonNullable<OpenGatewayOptions["env"]>,
-  clock: Clock,
-  log: Logger,
-): AgentRoute {
-  const { command, output, maxRunMs, onCrash } = settings;
-  return {
-    handler: execHandler({ command, output, env, clock, log }),
-    maxRunMs,
-    onCrash,
-  };
 }
 
 /** For a process that admits nothing: it is nobody's worker and never asks about others. */

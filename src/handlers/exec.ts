@@ -21,7 +21,8 @@ export interface ExecOptions {
   readonly command: readonly string[];
   /** What stdout is. */
   readonly output: OutputKind;
-  readonly cwd?: string;
+  /** The folder that it runs in. A program named by a relative path is looked for from there. */
+  readonly cwd: string;
   /** The environment of this process; the program gets PATH, HOME, LANG and TZ of it. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
@@ -77,7 +78,7 @@ async function start(
       env: environmentOf(work, options.env),
       detached: true,
       stdio: ["pipe", "pipe", "pipe"],
-      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      cwd: options.cwd,
     });
     const exited = new Promise<ExitStatus>((resolve) => {
       child.once("exit", (code, signal) =>

@@ -8,26 +8,13 @@ import { systemClock, type Clock } from "../../src/base/clock.ts";
 import { PosternError } from "../../src/base/errors.ts";
 import { limits } from "../../src/base/limits.ts";
 import { silentLogger, type Logger } from "../../src/base/log.ts";
-import { parseAgentName, parseGatewayName, parseRunId } from "../../src/base/names.ts";
+import { parseRunId } from "../../src/base/names.ts";
 import { execHandler, type ExecOptions } from "../../src/handlers/exec.ts";
 import type { HandlerResult, Work } from "../../src/handlers/handler.ts";
 import type { HandlerEvent } from "../../src/protocol/frame.ts";
+import { sampleDocument, sampleWork } from "./sample-work.ts";
 
-const work: Work = {
-  runId: parseRunId("a".repeat(52)),
-  caller: parseGatewayName("acme.eu"),
-  agent: parseAgentName("diagnose"),
-  attempt: 2,
-  deadline: 1_800_000_000,
-  request: {
-    agentTarget: parseAgentName("diagnose"),
-    idempotencyKey: "key-1",
-    callerIdentity: { gateway: parseGatewayName("acme.eu"), operator: "ann" },
-    body: { kind: "prompt", prompt: { text: "why?" } },
-    via: [parseGatewayName("hub")],
-    meta: { ticket: 7 },
-  },
-};
+const work = sampleWork;
 const env = { PATH: process.env["PATH"], HOME: "/home/of/none", SECRET: "do not pass on" };
 const quick = { ...limits, handlerDrainMs: 300, handlerKillGraceMs: 300 };
 
@@ -51,6 +38,7 @@ async function run(options: Partial<ExecOptions>, extra: Extra = {}): Promise<Ra
   const handler = execHandler({
     command: [],
     output: "text",
+    cwd: folder,
     env,
     clock: systemClock,
     log: silentLogger,
@@ -133,19 +121,7 @@ describe("what the program is given", () => {
   test("is the request as one JSON document on stdin", async () => {
     const { text } = await run({ command: ["cat"] });
     expect(text.endsWith("\n")).toBe(true);
-    expect(JSON.parse(text)).toEqual({
-      v: 1,
-      runId: work.runId,
-      caller: "acme.eu",
-      agent: "diagnose",
-      attempt: 2,
-      deadline: 1_800_000_000,
-      prompt: { text: "why?" },
-      callerIdentity: { gateway: "acme.eu", operator: "ann" },
-      via: ["hub"],
-      meta: { ticket: 7 },
-      idempotencyKey: "key-1",
-    });
+    expect(JSON.parse(text)).toEqual(sampleDocument);
   });
 
   test("is a tool call under its own name, with what it continues", async () => {
@@ -190,7 +166,12 @@ describe("what the program is given", () => {
   });
 
   test("is the folder it runs in", async () => {
-    expect((await run({ command: ["pwd", "-P"], cwd: folder })).text.trim()).toBe(folder);
+    expect((await run({ command: ["pwd", "-P"] })).text.trim()).toBe(folder);
+  });
+
+  test("is looked for from that folder when its path is relative", async () => {
+    await writeFile(join(folder, "here.sh"), "#!/bin/sh\necho found", { mode: 0o700 });
+    expect((await run({ command: ["./here.sh"] })).text).toBe("found\n");
   });
 
   test("may be left unread, however long it is", async () => {

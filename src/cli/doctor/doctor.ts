@@ -47,7 +47,7 @@ export async function* examine(options: DoctorOptions): AsyncGenerator<Finding> 
   const config = readConfig(paths);
   const trust = await checkTrust(paths, config, systemClock);
   yield* trust;
-  yield* checkAgents(config, options.env);
+  yield* checkAgents(paths, config, options.env);
   const store = await checkStoreOf(config);
   yield* store;
   const before = [...key, ...state, ...trust, ...store];

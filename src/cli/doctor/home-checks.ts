@@ -93,6 +93,7 @@ export function checkTrust(
 }
 
 export function checkAgents(
+  paths: HomePaths,
   config: Config,
   env: Readonly<Record<string, string | undefined>>,
 ): readonly Finding[] {
@@ -100,17 +101,17 @@ export function checkAgents(
   if (agents.length === 0) return [ok("agents", "none: this gateway only asks")];
   return agents.map(({ name, command: [program = ""] }) => {
     const check = `agent ${name}`;
-    const found = executable(program, env["PATH"] ?? "");
+    const found = executable(program, paths.home, env["PATH"] ?? "");
     if (found !== undefined) return ok(check, found);
     const what = `${JSON.stringify(program)} is no program that can be started: correct "exec" in config.json`;
     return failure(check, new PosternError("CONFIG_INVALID", what));
   });
 }
 
-/** The file that starting `program` would run, or undefined when there is none. */
-function executable(program: string, searched: string): string | undefined {
+/** The file that starting `program` in `cwd` would run, or undefined when there is none. */
+function executable(program: string, cwd: string, searched: string): string | undefined {
   const folders = program.includes("/") ? [""] : searched.split(path.delimiter);
-  return folders.map((folder) => path.resolve(folder, program)).find(isExecutable);
+  return folders.map((folder) => path.resolve(cwd, folder, program)).find(isExecutable);
 }
 
 function isExecutable(file: string): boolean {

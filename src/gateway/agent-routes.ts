@@ -1,0 +1,36 @@
+import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../base/log.ts";
+import type { AgentName } from "../base/names.ts";
+import { execHandler } from "../handlers/exec.ts";
+import type { Handler } from "../handlers/handler.ts";
+import { agentsOf, type AgentSettings, type Config } from "./config.ts";
+import type { AgentRoute } from "./responder.ts";
+
+/** What handlers are made with, besides what the config says of each. */
+export interface AgentSurroundings {
+  /** The folder of the gateway: agents run in it, and relative paths of the config begin there. */
+  readonly home: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** What requests to each agent of a config run. */
+export function agentRoutes(
+  config: Config,
+  around: AgentSurroundings,
+): ReadonlyMap<AgentName, AgentRoute> {
+  const routes = new Map<AgentName, AgentRoute>();
+  for (const settings of agentsOf(config).values()) {
+    const { name, maxRunMs, onCrash } = settings;
+    routes.set(name, { handler: handlerOf(settings, around), maxRunMs, onCrash });
+  }
+  return routes;
+}
+
+function handlerOf(
+  { command, output }: AgentSettings,
+  { home, env, clock, log }: AgentSurroundings,
+): Handler {
+  return execHandler({ command, output, cwd: home, env, clock, log });
+}
