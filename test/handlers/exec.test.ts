@@ -12,6 +12,8 @@ import { parseRunId } from "../../src/base/names.ts";
 import { execHandler, type ExecOptions } from "../../src/handlers/exec.ts";
 import type { HandlerResult, Work } from "../../src/handlers/handler.ts";
 import type { HandlerEvent } from "../../src/protocol/frame.ts";
+import type { OutputKind } from "../../src/handlers/output-reader.ts";
+import { byteHandlerContract, contractOutputBytes, handlerContract } from "./handler-contract.ts";
 import { sampleDocument, sampleWork } from "./sample-work.ts";
 
 const work = sampleWork;
@@ -116,6 +118,28 @@ beforeAll(async () => {
 afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
+
+const contractLimits = { ...quick, maxRunOutputBytes: contractOutputBytes };
+const execOf = (command: readonly string[], output: OutputKind) =>
+  execHandler({
+    command,
+    output,
+    cwd: import.meta.dirname,
+    env,
+    clock: systemClock,
+    log: silentLogger,
+    limits: contractLimits,
+  });
+
+const scripted = (output: OutputKind) =>
+  execOf([process.execPath, "script-child.ts", output], output);
+
+handlerContract(
+  "exec",
+  () => scripted("jsonl"),
+  () => execOf(["/nowhere/program"], "jsonl"),
+);
+byteHandlerContract("exec", scripted);
 
 describe("what the program is given", () => {
   test("is the request as one JSON document on stdin", async () => {
