@@ -55,6 +55,12 @@ export const limits = {
   maxHandlerLogBytes: 64 * 1024,
   /** How much of what a failed handler said last, or why it failed, the log repeats. */
   handlerFailureLogBytes: 2048,
+  /** How long it may take to reach an agent behind a URL. */
+  handlerConnectMs: 10 * second,
+  /** After so long a silence, a connection to an agent is asked whether its other side is still there. */
+  handlerKeepAliveMs: 30 * second,
+  /** The headers that go to an agent besides Postern's own. */
+  maxHeadersFileBytes: 16 * 1024,
 
   /** How old a look at the owner keys may be when something is admitted, taken over, started or ended. */
   ownerLookMs: minute,

@@ -1,6 +1,6 @@
 import type { HandlerEvent } from "../protocol/frame.ts";
 import type { Emit } from "./handler.ts";
-import { stopReason, unlessStopped } from "./stop.ts";
+import { unlessStopped } from "./stop.ts";
 
 /**
  * Hands events on, the next once the one before was taken. Rejects as `events` and `emit` do, and with the
@@ -11,8 +11,5 @@ export async function emitAll(
   emit: Emit,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const event of events) {
-    if (signal.aborted) throw stopReason(signal);
-    await unlessStopped(emit(event), signal);
-  }
+  for (const event of events) await unlessStopped(emit(event), signal);
 }

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { beforeEach, describe, expect, test } from "vitest";
 import type { RunId } from "../../src/base/names.ts";
 import type { Ask } from "../../src/gateway/ask.ts";
@@ -9,6 +8,7 @@ import { cancelRun } from "../../src/mailbox/send.ts";
 import type { HandlerEvent, TerminalPayload } from "../../src/protocol/frame.ts";
 import type { OutboxRecord } from "../../src/state/state.ts";
 import { readAll, routes, twoGateways } from "../support/two-gateways.ts";
+import { drive } from "./drive.ts";
 import { secret, type Script } from "./script.ts";
 
 /** What a flood soon exceeds, and nothing else of the contract. */
@@ -131,10 +131,10 @@ export function handlerContract(
       /** What the caller is told when `happens` comes about once the agent has begun. */
       async function toldAfter(happens: (runId: RunId) => Promise<unknown>, more?: Partial<Ask>) {
         const { record, polling, heard } = await scene.begin(make(), script, more);
-        await scene.drive(heard);
+        await drive(scene.two.clock, heard);
         expect(scene.two.doer.onlyReceipt.state).not.toBe("ended");
         await happens(record.runId);
-        await scene.drive(polling);
+        await drive(scene.two.clock, polling);
         return scene.ended(record);
       }
 
@@ -199,7 +199,7 @@ class Scene {
   /** What the caller is told of a run of this agent. */
   async told(handler: Handler, script: Script): Promise<Told> {
     const { record, polling } = await this.begin(handler, script);
-    await this.drive(polling);
+    await drive(this.two.clock, polling);
     return this.ended(record);
   }
 
@@ -213,20 +213,6 @@ class Scene {
     };
     const polling = poll(this.two.doer.process(), routes(overheard, { maxRunMs }));
     return { record, polling, heard: heard.promise };
-  }
-
-  /** Lets time pass slowly until the promise settles. */
-  async drive<T>(promise: Promise<T>): Promise<T> {
-    const end = { reached: false };
-    const mark = (): void => {
-      end.reached = true;
-    };
-    promise.then(mark, mark);
-    while (!end.reached) {
-      await this.two.clock.advance(5);
-      await delay(1);
-    }
-    return promise;
   }
 
   async ended(record: OutboxRecord): Promise<Told> {
