@@ -26,7 +26,7 @@ export function scriptOf(request: unknown): Script {
   throw new Error("the prompt is no script");
 }
 
-function resultOf({ result, tells }: Script, request: unknown): JsonValue | undefined {
+export function resultOf({ result, tells }: Script, request: unknown): JsonValue | undefined {
   return tells === "request" && isJsonValue(request) ? request : result;
 }
 
