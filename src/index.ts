@@ -27,6 +27,8 @@ export { openGateway, type Gateway, type OpenGatewayOptions } from "./gateway/ga
 export type { PollReport } from "./gateway/poll.ts";
 export type { ServeReport } from "./gateway/serve.ts";
 export type { Handler, HandlerResult, Work } from "./handlers/handler.ts";
+export type { AgentModule } from "./handlers/module.ts";
+export type { RequestDocument } from "./handlers/request-document.ts";
 export type { PlacedFrame } from "./mailbox/frame-reader.ts";
 export type { JsonValue } from "./protocol/fields.ts";
 export type {

@@ -42,7 +42,7 @@ export function checkDocument<T extends z.ZodType>(
 ): z.output<T> {
   const checked = schema.safeParse(value);
   if (checked.success) return checked.data;
-  const { issues } = checked.error;
+  const issues = checked.error.issues.flatMap((issue) => meantIssues(issue, value));
   const listed = issues.slice(0, issuesShown).map((issue) => describe(issue, value));
   const more = issues.length - listed.length;
   throw refused(kind, [...listed, ...(more > 0 ? [`and ${more} more`] : [])].join("; "));
@@ -112,6 +112,18 @@ function noteKey(seen: Set<string> | null | undefined, quoted: string, kind: Doc
   }
   if (key === "__proto__") throw refused(kind, 'the key "__proto__" is not allowed: remove it');
   seen?.add(key);
+}
+
+/** Of an object that may have several forms, what is wrong with the only one that it has all fields of. */
+function meantIssues(issue: z.core.$ZodIssue, document: unknown): z.core.$ZodIssue[] {
+  if (issue.code !== "invalid_union") return [issue];
+  const forms = issue.errors.map((form) =>
+    form.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] })),
+  );
+  const [meant, ...others] = forms.filter((form) =>
+    form.every(({ path }) => valueAt(document, path) !== undefined),
+  );
+  return meant !== undefined && others.length === 0 ? meant : [issue];
 }
 
 function describe(issue: z.core.$ZodIssue, document: unknown): string {

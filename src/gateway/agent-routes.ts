@@ -1,14 +1,19 @@
+import { resolve } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
 import type { AgentName } from "../base/names.ts";
 import { execHandler } from "../handlers/exec.ts";
 import type { Handler } from "../handlers/handler.ts";
-import { agentsOf, type AgentSettings, type Config } from "./config.ts";
+import { httpHandler, type RequestHeaders } from "../handlers/http.ts";
+import { moduleHandler } from "../handlers/module.ts";
+import type { AgentSettings } from "./agent-config.ts";
+import { agentsOf, type Config } from "./config.ts";
+import { readHeadersFile } from "./headers-file.ts";
 import type { AgentRoute } from "./responder.ts";
 
 /** What handlers are made with, besides what the config says of each. */
 export interface AgentSurroundings {
-  /** The folder of the gateway: agents run in it, and relative paths of the config begin there. */
+  /** The folder of the gateway: programs run in it, and relative paths of the config begin there. */
   readonly home: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
@@ -28,9 +33,19 @@ export function agentRoutes(
   return routes;
 }
 
-function handlerOf(
-  { command, output }: AgentSettings,
-  { home, env, clock, log }: AgentSurroundings,
-): Handler {
-  return execHandler({ command, output, cwd: home, env, clock, log });
+function handlerOf(settings: AgentSettings, { home, env, clock, log }: AgentSurroundings): Handler {
+  switch (settings.kind) {
+    case "exec": {
+      const { command, output } = settings;
+      return execHandler({ command, output, cwd: home, env, clock, log });
+    }
+    case "http": {
+      const { url, headersFile, output } = settings;
+      const readHeaders = (): RequestHeaders =>
+        headersFile === undefined ? {} : readHeadersFile(resolve(home, headersFile));
+      return httpHandler({ url, output, readHeaders, clock, log });
+    }
+    case "module":
+      return moduleHandler({ file: resolve(home, settings.file), clock, log });
+  }
 }

@@ -9,55 +9,11 @@ import {
   type AgentAddress,
   type AgentName,
 } from "../base/names.ts";
+import { agentSchema, agentSettings, type AgentSettings } from "./agent-config.ts";
+import { count, secondMs } from "./config-parts.ts";
 import type { PaceBounds } from "./pace.ts";
 
-function count(most: number): z.ZodInt {
-  const shape = `use an integer from 1 to ${most}`;
-  return z.int(shape).min(1, shape).max(most, shape);
-}
-
-const secondMs = 1000;
 const longestServeSeconds = limits.longestSleepMs / secondMs;
-const descriptionShape = `use a text of at most ${limits.maxDescriptionBytes} bytes`;
-const commandShape = 'use a list of texts, the program first: ["node", "agent.js"]';
-
-/** An agent is what its one field of the kind says: `exec`. Other kinds are further shapes beside this one. */
-const agentSchema = z.strictObject({
-  exec: z
-    .array(
-      z.string(commandShape).refine((text) => !text.includes("\0"), "remove the NUL character"),
-      commandShape,
-    )
-    .min(1, commandShape)
-    .refine(([program]) => program !== "", commandShape)
-    .meta({
-      description:
-        "The program and its arguments, started without a shell for each request, in the folder of this config.",
-    }),
-  output: z
-    .enum(["text", "jsonl"])
-    .meta({
-      description:
-        "What its stdout is. text (if absent): the answer. jsonl: an event on each line.",
-    })
-    .exactOptional(),
-  description: z
-    .string(descriptionShape)
-    .refine((text) => Buffer.byteLength(text) <= limits.maxDescriptionBytes, descriptionShape)
-    .meta({ description: "What this gateway's card says of the agent." })
-    .exactOptional(),
-  onCrash: z
-    .enum(["report", "retry"])
-    .meta({
-      description:
-        "What becomes of a run whose gateway died. report (if absent): it ends interrupted. retry: it runs again.",
-    })
-    .exactOptional(),
-  maxRunSeconds: count(limits.longestMaxRunMs / secondMs)
-    .meta({ description: `How long a run may take. Absent: ${limits.defaultMaxRunMs / secondMs}.` })
-    .exactOptional(),
-});
-
 const configSchema = z.strictObject({
   $schema: z.string().exactOptional(),
   v: z.literal(1, "use 1, the version that this program reads"),
@@ -125,17 +81,6 @@ const configSchema = z.strictObject({
 
 /** `config.json`: one gateway, its store, and what its agents run. */
 export type Config = z.output<typeof configSchema>;
-export type AgentConfig = z.output<typeof agentSchema>;
-
-/** An agent with what its config left out. */
-export interface AgentSettings {
-  readonly name: AgentName;
-  readonly command: readonly string[];
-  readonly output: "text" | "jsonl";
-  readonly description: string | undefined;
-  readonly onCrash: "report" | "retry";
-  readonly maxRunMs: number;
-}
 
 const kind: DocumentKind = {
   name: "config.json",
@@ -162,7 +107,7 @@ export function agentsOf(config: Config): ReadonlyMap<AgentName, AgentSettings> 
   return new Map(
     Object.entries(config.agents ?? {}).map(([text, agent]) => {
       const name = parseAgentName(text);
-      return [name, settingsOf(name, agent)];
+      return [name, agentSettings(name, agent)];
     }),
   );
 }
@@ -183,18 +128,6 @@ export function servePaceOf({ serve = {} }: Config): PaceBounds {
 export function routesOf(config: Config): ReadonlyMap<string, AgentAddress> {
   const routes = Object.entries(config.routes ?? {});
   return new Map(routes.map(([name, address]) => [name, parseAgentAddress(address)]));
-}
-
-function settingsOf(name: AgentName, agent: AgentConfig): AgentSettings {
-  return {
-    name,
-    command: agent.exec,
-    output: agent.output ?? "text",
-    description: agent.description,
-    onCrash: agent.onCrash ?? "report",
-    maxRunMs:
-      agent.maxRunSeconds === undefined ? limits.defaultMaxRunMs : agent.maxRunSeconds * secondMs,
-  };
 }
 
 /** Stays the text it was, because config.json is written back. */

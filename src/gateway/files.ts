@@ -18,6 +18,9 @@ import { fileError } from "../state/file-errors.ts";
 /** The mode bits that let the group or anybody write. */
 export const othersMayWrite = 0o022;
 
+/** The mode bits that let the group or anybody do anything. */
+export const othersMayDoAnything = 0o077;
+
 /** What a file holds, and what the file was when it was read. */
 export interface FileContent {
   readonly bytes: Uint8Array;
@@ -58,12 +61,23 @@ export function readGuardedFile(path: string, code: ErrorCode, maxBytes: number)
   );
 }
 
+/** Reads a file that holds a secret. Throws like `readRegularFile`, and `HOME_UNSAFE` when others may look into it. */
+export function readSecretFile(path: string, code: ErrorCode, maxBytes: number): FileContent {
+  const content = readRegularFile(path, code, maxBytes);
+  if ((Number(content.stat.mode) & othersMayDoAnything) === 0) return content;
+  throw new PosternError(
+    "HOME_UNSAFE",
+    `${path}: others than its owner may read or write it: run chmod 600 ${path}, and replace what is secret in it if others could use this machine`,
+  );
+}
+
 function opened(path: string, refuse: (what: string, cause?: unknown) => PosternError): number {
   try {
     return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (thrown) {
     const errno = errnoOf(thrown) ?? "unknown";
-    if (errno === "ENOENT") throw refuse("it is missing: bring it back from a backup", thrown);
+    if (errno === "ENOENT")
+      throw refuse("it is missing: correct its name, or bring it back from a backup", thrown);
     if (errno === "ELOOP") throw refuse("it is a symbolic link: put the file itself there", thrown);
     throw refuse(`it cannot be opened (${errno}): look at its permissions`, thrown);
   }

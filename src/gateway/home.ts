@@ -9,7 +9,13 @@ import { signingKeyFromSeed, type SigningKey } from "../protocol/keys.ts";
 import { checkTrustDocument, readTrustDocument, type TrustDocument } from "../trust/document.ts";
 import { checkConfig, parseConfig, type Config } from "./config.ts";
 import { withEditLock } from "./edit-lock.ts";
-import { othersMayWrite, readGuardedFile, readRegularFile, replaceFile } from "./files.ts";
+import {
+  othersMayDoAnything,
+  othersMayWrite,
+  readGuardedFile,
+  readRegularFile,
+  replaceFile,
+} from "./files.ts";
 import { schemaFolder } from "./schemas.ts";
 
 /** Where everything of one gateway lies. */
@@ -33,7 +39,6 @@ export interface Home {
 
 const keyPrefix = "postern-secret-key1 ";
 const keyFileBytes = 256;
-const othersMayDoAnything = 0o077;
 
 export function homePaths(home: string): HomePaths {
   const root = resolve(home);

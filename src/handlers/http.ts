@@ -17,7 +17,7 @@ import { requestDocument } from "./request-document.ts";
 import { stopReason } from "./stop.ts";
 
 /** Headers by lower-case name. */
-export type Headers = Readonly<Record<string, string>>;
+export type RequestHeaders = Readonly<Record<string, string>>;
 
 export interface HttpOptions {
   /** Where each request goes: http or https, without credentials. */
@@ -25,7 +25,7 @@ export interface HttpOptions {
   /** What the body of a response is. */
   readonly output: OutputKind;
   /** Headers besides the handler's own, credentials say; asked for each request. */
-  readonly readHeaders: () => Headers;
+  readonly readHeaders: () => RequestHeaders;
   readonly clock: Clock;
   readonly log: Logger;
   readonly limits?: HttpLimits;
@@ -229,7 +229,7 @@ function responseOf(request: ClientRequest): Promise<IncomingMessage> {
 }
 
 /** No value here is a text of the caller's choosing: names, numbers and the run id alone. */
-function headersOf({ runId, caller, agent, deadline }: Work, body: Uint8Array): Headers {
+function headersOf({ runId, caller, agent, deadline }: Work, body: Uint8Array): RequestHeaders {
   return {
     "content-type": "application/json",
     "content-length": `${body.length}`,

@@ -60,6 +60,23 @@ describe("a JSON document", () => {
   });
 });
 
+test("of a document in one of several forms, says what is wrong with the one that is meant", () => {
+  const schema = z.union(
+    [
+      z.strictObject({ file: z.string("use a text"), mode: z.enum(["r", "w"]).exactOptional() }),
+      z.strictObject({ url: z.string("use a URL") }),
+    ],
+    "use one of file and url",
+  );
+  const fails = (text: string): void => void read(text, schema);
+  expect(() => fails('{"file":"f","mode":"x"}')).toThrow(/^x\.json: mode is "x": [^;]*$/);
+  expect(() => fails('{"url":7,"mode":"r"}')).toThrow(
+    /^x\.json: url is 7: use a URL; mode: no such/,
+  );
+  for (const text of ["{}", '{"mode":"r"}', '{"file":"f","url":"u"}', "7"])
+    expect(() => fails(text)).toThrow(/^x\.json: the document is [^;]*: use one of file and url$/);
+});
+
 test("a path reads as one would write it", () => {
   expect(pathText([])).toBe("");
   expect(pathText(["peers", "eu.lab", "keys", 0, "use"])).toBe('peers["eu.lab"].keys[0].use');

@@ -135,6 +135,46 @@ describe("doctor", () => {
     chmodSync(file, 0o600);
   });
 
+  test("looks at what agents of every kind run, without running it", async () => {
+    const inHome = (name: string): string => path.join(pair.callee, name);
+    writeFileSync(inHome("program"), "#!/bin/sh\nexit 1\n", { mode: 0o700 });
+    writeFileSync(inHome("module.mjs"), "throw new Error('it was run')", { mode: 0o600 });
+    writeFileSync(inHome("headers"), "Authorization: hunter2\n", { mode: 0o600 });
+    const agents = {
+      program: { exec: ["./program"] },
+      url: { http: "https://agents.invalid/x", headersFile: "headers" },
+      local: { http: "http://127.0.0.1:1/x", headersFile: "headers" },
+      module: { module: "module.mjs" },
+    };
+    const withAgents = (more: object = {}) =>
+      withSpoiled("config.json", (text) => {
+        const config: unknown = JSON.parse(text);
+        return JSON.stringify(Object.assign(Object(config), { agents: { ...agents, ...more } }));
+      });
+    expect(await withAgents()).toEqual({ status: 0, bad: [] });
+    const open = { http: "http://agents.invalid/x", headersFile: "headers" };
+    expect(await withAgents({ open })).toEqual({ status: 0, bad: ["warning agent open"] });
+
+    chmodSync(inHome("module.mjs"), 0o622);
+    chmodSync(inHome("headers"), 0o640);
+    rmSync(inHome("program"));
+    expect(await withAgents()).toEqual({
+      status: 2,
+      bad: [
+        "failure agent program CONFIG_INVALID",
+        "failure agent url HOME_UNSAFE",
+        "failure agent local HOME_UNSAFE",
+        "failure agent module HOME_UNSAFE",
+      ],
+    });
+    rmSync(inHome("module.mjs"));
+    rmSync(inHome("headers"));
+    expect(await withAgents()).toEqual({
+      status: 2,
+      bad: Object.keys(agents).map((name) => `failure agent ${name} CONFIG_INVALID`),
+    });
+  });
+
   test("fails where the state is gone, or another folder lies in the store's place", async () => {
     const other = await pairInFolder();
     rmSync(path.join(other.callee, "state.db"));

@@ -197,6 +197,7 @@ describe("agents", () => {
     const agents = itemsOf(parsed(await succeed(["agents", "list", "--json"])));
     expect(agents).toContainEqual({
       name: "worded",
+      kind: "exec",
       exec: ["node", "my agent.js", "--name", "two words"],
       output: "jsonl",
       onCrash: "retry",

@@ -58,10 +58,31 @@ describe("a config", () => {
       'agents.a.exec is "node x.js": use a list',
     ],
     ["a NUL in an argument", { agents: { a: { exec: ["a", "\0"] } } }, "agents.a.exec[1]"],
+    ["an agent of no kind", { agents: { a: {} } }, "agents.a is {}: use exactly one of exec, http"],
     [
-      "a kind of agent that is not known yet",
-      { agents: { a: { http: "http://x" } } },
-      "agents.a.http: no such field",
+      "an agent of two kinds",
+      { agents: { a: { ...echo, http: "http://x" } } },
+      "use exactly one of exec, http and module",
+    ],
+    [
+      "a kind of agent that there is not",
+      { agents: { a: { shell: "ls" } } },
+      "use exactly one of exec, http and module",
+    ],
+    [
+      "a field of another kind",
+      { agents: { a: { ...echo, headersFile: "h" } } },
+      "a.headersFile: no",
+    ],
+    ["output of a module", { agents: { a: { module: "m", output: "text" } } }, "a.output: no such"],
+    ["an agent at no URL", { agents: { a: { http: "host/path" } } }, "agents.a.http: use a URL"],
+    ["an agent at another URL", { agents: { a: { http: "ftp://host/" } } }, "a.http: use a URL"],
+    ["a URL with a fragment", { agents: { a: { http: "http://h/#x" } } }, "agents.a.http: take"],
+    ["an agent in no file", { agents: { a: { module: "" } } }, "agents.a.module: use the path"],
+    [
+      "headers in no file",
+      { agents: { a: { http: "http://h/", headersFile: 7 } } },
+      "agents.a.headersFile is 7: use the path",
     ],
     [
       "an unknown output",
@@ -98,26 +119,60 @@ describe("a config", () => {
     );
   });
 
-  test("gives its agents with what they left out", () => {
-    const agents = agentsOf(
-      read({
-        agents: { a: echo, b: { ...echo, output: "jsonl", onCrash: "retry", maxRunSeconds: 5 } },
-      }),
-    );
-    expect(agents.get(parseAgentName("a"))).toEqual({
+  test.each(["https://ann:hunter2@host/", "https://hunter2@host/"])(
+    "refuses credentials in a URL without repeating them: %s",
+    (http) => {
+      const refused = (): Config => read({ agents: { a: { http } } });
+      expect(codeOf(refused)).toBe("CONFIG_INVALID");
+      expect(refused).toThrow("headersFile");
+      expect(refused).not.toThrow("hunter2");
+    },
+  );
+
+  describe("gives its agents with what they left out", () => {
+    const name = parseAgentName("a");
+    const settingsOf = (agent: object) => agentsOf(read({ agents: { a: agent } })).get(name);
+    const common = {
       name: "a",
-      command: ["cat"],
-      output: "text",
       description: undefined,
       onCrash: "report",
       maxRunMs: limits.defaultMaxRunMs,
+    };
+
+    test.each([
+      [echo, { kind: "exec", command: ["cat"], output: "text" }],
+      [
+        { ...echo, output: "jsonl" },
+        { kind: "exec", command: ["cat"], output: "jsonl" },
+      ],
+      [
+        { http: "http://h/x?y=z" },
+        { kind: "http", url: "http://h/x?y=z", headersFile: undefined, output: "text" },
+      ],
+      [
+        { http: "https://h", headersFile: "h.txt", output: "jsonl" },
+        { kind: "http", url: "https://h", headersFile: "h.txt", output: "jsonl" },
+      ],
+      [{ module: "./m.js" }, { kind: "module", file: "./m.js" }],
+    ])("%j", (agent, settings) => {
+      expect(settingsOf(agent)).toEqual({ ...common, ...settings });
     });
-    expect(agents.get(parseAgentName("b"))).toMatchObject({
-      output: "jsonl",
-      onCrash: "retry",
-      maxRunMs: 5000,
+
+    test.each([echo, { http: "http://h" }, { module: "m" }])(
+      "and with what they say: %j",
+      (kind) => {
+        const said = { description: "looks", onCrash: "retry", maxRunSeconds: 5 };
+        expect(settingsOf({ ...kind, ...said })).toMatchObject({
+          description: "looks",
+          onCrash: "retry",
+          maxRunMs: 5000,
+        });
+      },
+    );
+
+    test("and none where it has none", () => {
+      expect(agentsOf(read({})).size).toBe(0);
     });
-    expect(agentsOf(read({})).size).toBe(0);
   });
 
   test("gives its routes as addresses", () => {
@@ -133,7 +188,14 @@ describe("a config", () => {
       additionalProperties: false,
       required: ["v", "gateway", "realm", "store"],
       properties: {
-        agents: { additionalProperties: { additionalProperties: false, required: ["exec"] } },
+        agents: {
+          additionalProperties: {
+            anyOf: ["exec", "http", "module"].map((kind) => ({
+              additionalProperties: false,
+              required: [kind],
+            })),
+          },
+        },
       },
     });
   });

@@ -14,7 +14,7 @@ import type { HandlerResult, Work } from "../../src/handlers/handler.ts";
 import type { HandlerEvent } from "../../src/protocol/frame.ts";
 import type { OutputKind } from "../../src/handlers/output-reader.ts";
 import { byteHandlerContract, contractOutputBytes, handlerContract } from "./handler-contract.ts";
-import { sampleDocument, sampleWork } from "./sample-work.ts";
+import { sampleDocument, sampleWork } from "../support/sample-work.ts";
 
 const work = sampleWork;
 const env = { PATH: process.env["PATH"], HOME: "/home/of/none", SECRET: "do not pass on" };

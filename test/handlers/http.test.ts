@@ -16,8 +16,8 @@ import { rejection, rejectionCode } from "../support/rejection.ts";
 import { SteppedClock } from "../support/stepped-clock.ts";
 import { byteHandlerContract, contractOutputBytes, handlerContract } from "./handler-contract.ts";
 import { drive } from "./drive.ts";
-import { close, listen } from "./listen.ts";
-import { sampleDocument, sampleWork } from "./sample-work.ts";
+import { close, listen } from "../support/listen.ts";
+import { sampleDocument, sampleWork } from "../support/sample-work.ts";
 import { scriptServer } from "./script-server.ts";
 
 const quick = { ...limits, handlerDrainMs: 300 };

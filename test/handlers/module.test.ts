@@ -13,7 +13,7 @@ import type { HandlerEvent } from "../../src/protocol/frame.ts";
 import { rejection, rejectionCode } from "../support/rejection.ts";
 import { SteppedClock } from "../support/stepped-clock.ts";
 import { contractOutputBytes, handlerContract } from "./handler-contract.ts";
-import { sampleDocument, sampleWork } from "./sample-work.ts";
+import { sampleDocument, sampleWork } from "../support/sample-work.ts";
 
 const optionsFor = (file: string): ModuleOptions => ({
   file,

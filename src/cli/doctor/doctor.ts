@@ -9,16 +9,10 @@ import { requireTrust } from "../../mailbox/grants.ts";
 import { checkOwner } from "../../mailbox/owner.ts";
 import { openSqliteState } from "../../state/sqlite.ts";
 import { openStore, parseStoreUrl } from "../../store/open.ts";
+import { checkAgents } from "./agent-checks.ts";
 import { checkFileSystem } from "./file-system.ts";
 import { findings, ok, type Finding } from "./finding.ts";
-import {
-  checkAgents,
-  checkConfig,
-  checkHome,
-  checkKey,
-  checkNode,
-  checkTrust,
-} from "./home-checks.ts";
+import { checkConfig, checkHome, checkKey, checkNode, checkTrust } from "./home-checks.ts";
 import { checkQuarantine } from "./state-checks.ts";
 import { checkStore, judgePin } from "./store-checks.ts";
 
@@ -47,7 +41,7 @@ export async function* examine(options: DoctorOptions): AsyncGenerator<Finding> 
   const config = readConfig(paths);
   const trust = await checkTrust(paths, config, systemClock);
   yield* trust;
-  yield* checkAgents(paths, config, options.env);
+  yield* await checkAgents(config, { home: paths.home, env: options.env });
   const store = await checkStoreOf(config);
   yield* store;
   const before = [...key, ...state, ...trust, ...store];

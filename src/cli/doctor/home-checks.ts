@@ -1,8 +1,7 @@
-import { accessSync, constants, lstatSync, statSync } from "node:fs";
-import path from "node:path";
+import { lstatSync, statSync } from "node:fs";
 import type { Clock } from "../../base/clock.ts";
 import { PosternError } from "../../base/errors.ts";
-import { agentsOf, type Config } from "../../gateway/config.ts";
+import type { Config } from "../../gateway/config.ts";
 import {
   readConfig,
   readSigningKey,
@@ -90,35 +89,4 @@ export function checkTrust(
         : []),
     ];
   });
-}
-
-export function checkAgents(
-  paths: HomePaths,
-  config: Config,
-  env: Readonly<Record<string, string | undefined>>,
-): readonly Finding[] {
-  const agents = [...agentsOf(config).values()];
-  if (agents.length === 0) return [ok("agents", "none: this gateway only asks")];
-  return agents.map(({ name, command: [program = ""] }) => {
-    const check = `agent ${name}`;
-    const found = executable(program, paths.home, env["PATH"] ?? "");
-    if (found !== undefined) return ok(check, found);
-    const what = `${JSON.stringify(program)} is no program that can be started: correct "exec" in config.json`;
-    return failure(check, new PosternError("CONFIG_INVALID", what));
-  });
-}
-
-/** The file that starting `program` in `cwd` would run, or undefined when there is none. */
-function executable(program: string, cwd: string, searched: string): string | undefined {
-  const folders = program.includes("/") ? [""] : searched.split(path.delimiter);
-  return folders.map((folder) => path.resolve(cwd, folder, program)).find(isExecutable);
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return statSync(file).isFile();
-  } catch {
-    return false;
-  }
 }

@@ -1,5 +1,6 @@
 import { agentsOf } from "../../../gateway/config.ts";
 import { openHome } from "../../../gateway/home.ts";
+import { agentView, targetText } from "../../agent-views.ts";
 import { BaseCommand } from "../../base-command.ts";
 import { formatDuration } from "../../duration.ts";
 import { table } from "../../output.ts";
@@ -12,23 +13,17 @@ export default class AgentsList extends BaseCommand {
     const { flags } = await this.parse(AgentsList);
     const { home, json } = this.globalOptions(flags);
     const agents = [...agentsOf(openHome(home).config).values()];
-    const views = agents.map(({ name, command, output, onCrash, maxRunMs, description }) => ({
-      name,
-      exec: command,
-      output,
-      onCrash,
-      maxRun: formatDuration(maxRunMs),
-      description: description ?? null,
-    }));
-    if (json) return this.printJson(views);
-    const rows = views.map((view) => [
-      view.name,
-      view.output,
-      view.onCrash,
-      view.maxRun,
-      JSON.stringify(view.exec),
-      view.description ?? "",
+    if (json) return this.printJson(agents.map(agentView));
+    const rows = agents.map((agent) => [
+      agent.name,
+      agent.kind,
+      targetText(agent),
+      agent.kind === "module" ? "" : agent.output,
+      agent.onCrash,
+      formatDuration(agent.maxRunMs),
+      agent.description ?? "",
     ]);
-    this.print(table(["NAME", "OUTPUT", "ON CRASH", "MAX RUN", "EXEC", "DESCRIPTION"], rows));
+    const head = ["NAME", "KIND", "TARGET", "OUTPUT", "ON CRASH", "MAX RUN", "DESCRIPTION"];
+    this.print(table(head, rows));
   }
 }
