@@ -17,6 +17,7 @@ const codeClasses = {
   NAME_INVALID: "usage",
   TARGET_UNKNOWN: "usage",
   AGENT_EXISTS: "usage",
+  AGENT_UNKNOWN: "usage",
   PEER_EXISTS: "usage",
   RUN_UNKNOWN: "usage",
   QUARANTINE_UNKNOWN: "usage",
