@@ -39,18 +39,15 @@ export interface Asked {
  * Commits a request to the outbox. It is not in the store yet: `deliver`, `follow` or a later pass puts it
  * there. Asking again with the same key and body is the same run.
  *
- * Throws `TARGET_UNKNOWN`, `NAME_INVALID`, `PEER_UNKNOWN`, `TRUST_*`, `IDEMPOTENCY_CONFLICT`, `TTL_INVALID`,
- * `PAYLOAD_INVALID`, `STATE_ELSEWHERE`, or as the state does.
+ * Throws `TARGET_UNKNOWN`, `NAME_INVALID`, `PEER_UNKNOWN`, `KEY_REVOKED` or `KEY_OUTSIDE_WINDOW` when no key of the
+ * peer counts any more, `TRUST_*`, `IDEMPOTENCY_CONFLICT`, `TTL_INVALID`, `PAYLOAD_INVALID`, `STATE_ELSEWHERE`, or as
+ * the state does.
  */
 export async function ask(box: Mailbox, routes: Routes, request: Ask): Promise<Asked> {
   const { gateway, agent } = resolveTarget(request.target, routes);
   await requireTrust(box);
-  if (box.trust.current().grantsOf(gateway) === undefined) {
-    throw new PosternError(
-      "PEER_UNKNOWN",
-      `${gateway} is not in trust.json: add its card with \`postern peers add\``,
-    );
-  }
+  // Without a key that verifies, no answer could ever be believed.
+  box.trust.current().requireUsableKey(gateway, box.clock.now());
   const idempotencyKey = request.idempotencyKey ?? newNonce(box.random);
   const payload: RequestPayload = {
     agentTarget: agent,

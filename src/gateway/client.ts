@@ -53,9 +53,9 @@ export interface Call extends AsyncIterable<PlacedFrame> {
 
 /**
  * Commits a request and puts it into the callee's inbox, without waiting for an answer. Rejects with
- * `TARGET_UNKNOWN`, `NAME_INVALID`, `PEER_UNKNOWN`, `TRUST_*`, `IDEMPOTENCY_CONFLICT`, `TTL_INVALID`,
- * `PAYLOAD_INVALID`, `STATE_ELSEWHERE`, with the signal's reason, or as store and state do. Once it is
- * committed it is kept: after a rejection of class `store` a later pass sends it.
+ * `TARGET_UNKNOWN`, `NAME_INVALID`, `PEER_UNKNOWN`, `KEY_REVOKED`, `KEY_OUTSIDE_WINDOW`, `TRUST_*`,
+ * `IDEMPOTENCY_CONFLICT`, `TTL_INVALID`, `PAYLOAD_INVALID`, `STATE_ELSEWHERE`, with the signal's reason, or as
+ * store and state do. Once it is committed it is kept: after a rejection of class `store` a later pass sends it.
  */
 export async function send(
   gateway: Asking,

@@ -43,8 +43,11 @@ export interface Trust {
    * `KEY_UNKNOWN`, `KEY_REVOKED` or `KEY_OUTSIDE_WINDOW`.
    */
   gatewayKey(claims: Claims, kid: string, nowMs: number): PublicKey;
-  /** Whether `kid` is known for that peer and revoked. */
-  isRevoked(peer: GatewayName, kid: string): boolean;
+  /**
+   * Throws unless some key of the peer verifies now, or will: `PEER_UNKNOWN`, `KEY_REVOKED` when all its keys are
+   * revoked, `KEY_OUTSIDE_WINDOW` when those that are not are past their time.
+   */
+  requireUsableKey(peer: GatewayName, nowMs: number): void;
   /** The grants of a peer, or undefined for an unknown peer. */
   grantsOf(peer: GatewayName): PeerGrants | undefined;
   /** Undefined when granted; otherwise code NOT_GRANTED (unknown and ungranted alike, one text) or TOO_LARGE. */
@@ -109,14 +112,7 @@ class DocumentTrust implements Trust {
   }
 
   gatewayKey(claims: Claims, kid: string, nowMs: number): PublicKey {
-    const peer = this.#peers.get(claims.iss);
-    if (peer === undefined) {
-      throw new PosternError(
-        "PEER_UNKNOWN",
-        `${claims.iss} is no peer: add its card by \`postern peers add\``,
-      );
-    }
-    const pinned = peer.keys.get(kid);
+    const pinned = this.#peer(claims.iss).keys.get(kid);
     if (pinned === undefined) {
       throw new PosternError(
         "KEY_UNKNOWN",
@@ -138,8 +134,20 @@ class DocumentTrust implements Trust {
     return pinned.key;
   }
 
-  isRevoked(peer: GatewayName, kid: string): boolean {
-    return this.#peers.get(peer)?.keys.get(kid)?.revoked === true;
+  requireUsableKey(peer: GatewayName, nowMs: number): void {
+    const standing = [...this.#peer(peer).keys.values()].filter(({ revoked }) => !revoked);
+    if (standing.some(({ notAfterMs }) => nowMs < notAfterMs)) return;
+    const pin = "ask for its new card, and pin the key in trust.json";
+    if (standing.length === 0) {
+      throw new PosternError(
+        "KEY_REVOKED",
+        `every key of ${peer} is revoked, so nothing it says is believed: ${pin}`,
+      );
+    }
+    throw new PosternError(
+      "KEY_OUTSIDE_WINDOW",
+      `every key of ${peer} is past its notAfter or revoked, so nothing it says is believed: ${pin}`,
+    );
   }
 
   grantsOf(peer: GatewayName): PeerGrants | undefined {
@@ -158,6 +166,15 @@ class DocumentTrust implements Trust {
       };
     }
     return undefined;
+  }
+
+  #peer(name: GatewayName): PinnedPeer {
+    const peer = this.#peers.get(name);
+    if (peer !== undefined) return peer;
+    throw new PosternError(
+      "PEER_UNKNOWN",
+      `${name} is no peer: add its card by \`postern peers add\``,
+    );
   }
 }
 

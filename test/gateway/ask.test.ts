@@ -34,6 +34,15 @@ describe("a target", () => {
     expect(await codeOf(two.clock, asking({ target }))).toBe(code);
     expect(two.asker.outbox).toEqual([]);
   });
+
+  it.each([
+    [{ revoked: true }, "KEY_REVOKED"],
+    [{ notAfter: "2020-01-01T00:00:00Z" }, "KEY_OUTSIDE_WINDOW"],
+  ])("whose only key has %j could never be believed: %s", async (key, code) => {
+    two.asker.trusts(two.doer, {}, key);
+    expect(await codeOf(two.clock, asking())).toBe(code);
+    expect(two.asker.outbox).toEqual([]);
+  });
 });
 
 describe("what is asked", () => {

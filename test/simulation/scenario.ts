@@ -41,6 +41,8 @@ const expectedCodes: ReadonlySet<ErrorCode> = new Set([
   "RUN_UNKNOWN",
   "FRAME_CHAIN_BROKEN",
   "TRUST_ROLLED_BACK",
+  // Asking a peer whose key is revoked at that moment.
+  "KEY_REVOKED",
 ]);
 
 /** One thing to ask, perhaps more than once. */

@@ -57,10 +57,7 @@ describe("a gateway key", () => {
         "KEY_REVOKED",
       );
       expect(codeOf(() => trust.gatewayKey(claims, kid(1), nowMs))).toBe("KEY_REVOKED");
-      expect(trust.isRevoked(lab, kid(1))).toBe(true);
     }
-    expect(trustWith({}).isRevoked(lab, kid(1))).toBe(false);
-    expect(trustWith({ revoked: true }).isRevoked(moon, kid(1))).toBe(false);
   });
 
   test("counts from notBefore on and before notAfter, both for now and for when it signed", () => {
@@ -75,6 +72,32 @@ describe("a gateway key", () => {
     expect(at(nowS, nowMs - 1)).toBe("KEY_OUTSIDE_WINDOW");
     expect(at(nowS + 10, nowMs)).toBe("KEY_OUTSIDE_WINDOW");
     expect(at(nowS, nowMs + 10_000)).toBe("KEY_OUTSIDE_WINDOW");
+  });
+});
+
+describe("a peer", () => {
+  const past = { ...oneKey, notAfter: new Date(nowMs).toISOString() };
+  const revoked = { ...oneKey, publicKey: publicText(2), revoked: true };
+  const toCome = {
+    ...oneKey,
+    publicKey: publicText(3),
+    notBefore: new Date(nowMs + 1).toISOString(),
+  };
+
+  test.each([
+    ["with a key that counts", [oneKey], "accepted"],
+    ["with one such among others", [revoked, past, toCome], "accepted"],
+    ["whose only key is to count later", [toCome], "accepted"],
+    ["whose keys are all revoked", [revoked], "KEY_REVOKED"],
+    ["whose keys are all past their time", [past], "KEY_OUTSIDE_WINDOW"],
+    ["whose keys are past their time or revoked", [past, revoked], "KEY_OUTSIDE_WINDOW"],
+  ])("%s, asked for a usable key", (_, keys, code) => {
+    const trust = trustIn({ lab: { keys } });
+    expect(codeOf(() => trust.requireUsableKey(lab, nowMs))).toBe(code);
+  });
+
+  test("that is not in the document has none", () => {
+    expect(codeOf(() => trustIn({}).requireUsableKey(lab, nowMs))).toBe("PEER_UNKNOWN");
   });
 });
 
