@@ -19,6 +19,7 @@ const codeClasses = {
   AGENT_EXISTS: "usage",
   AGENT_UNKNOWN: "usage",
   PEER_EXISTS: "usage",
+  PEER_MISSING: "usage",
   RUN_UNKNOWN: "usage",
   QUARANTINE_UNKNOWN: "usage",
   REQUEST_INVALID: "usage",

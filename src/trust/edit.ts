@@ -63,7 +63,7 @@ export function addPeer(
   if (Object.hasOwn(document.peers, gateway)) {
     throw new PosternError(
       "PEER_EXISTS",
-      `${gateway} is a peer already: change its entry in trust.json, and raise "version" there`,
+      `${gateway} is a peer already: grant it more with \`postern peers grant\`, or edit trust.json and raise "version" there`,
     );
   }
   const keys = card.keys.map((key) => ({
@@ -77,7 +77,7 @@ export function addPeer(
   );
 }
 
-/** The document in which a peer may also ask what `granting` names. Throws `PEER_UNKNOWN` or `TRUST_INVALID`. */
+/** The document in which a peer may also ask what `granting` names. Throws `PEER_MISSING` or `TRUST_INVALID`. */
 export function grantPeer(
   document: TrustDocument,
   name: GatewayName,
@@ -89,7 +89,7 @@ export function grantPeer(
   return edited(document, { ...document.peers, [name]: changed }, nowMs);
 }
 
-/** The document without that peer. Throws `PEER_UNKNOWN`. */
+/** The document without that peer. Throws `PEER_MISSING`. */
 export function removePeer(
   document: TrustDocument,
   name: GatewayName,
@@ -100,10 +100,11 @@ export function removePeer(
   return edited(document, Object.fromEntries(others), nowMs);
 }
 
-function requirePeer(document: TrustDocument, name: GatewayName): TrustedPeer {
+/** The entry of a peer. Throws `PEER_MISSING`. */
+export function requirePeer(document: TrustDocument, name: GatewayName): TrustedPeer {
   const peer = Object.hasOwn(document.peers, name) ? document.peers[name] : undefined;
   if (peer !== undefined) return peer;
-  throw new PosternError("PEER_UNKNOWN", `${name} is no peer: see \`postern peers list\``);
+  throw new PosternError("PEER_MISSING", `${name} is no peer: see \`postern peers list\``);
 }
 
 /** Every edit raises the version and is good for one term: whoever edits has looked at the document. */

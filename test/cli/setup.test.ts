@@ -169,7 +169,7 @@ describe("peers", () => {
     const last = card.at(-1) === "a" ? "q" : "a";
     expect(await failureOfAdd(card.slice(0, -1) + last)).toBe("4 CARD_INVALID");
     expect(await failureOfAdd("no-such-file.card")).toBe("2 USAGE");
-    expect(await failure(["peers", "show", "nobody"])).toBe("4 PEER_UNKNOWN");
+    expect(await failure(["peers", "show", "nobody"])).toBe("2 PEER_MISSING");
   });
 
   /** What it notes besides is a name and a fingerprint, without a code. */

@@ -99,9 +99,9 @@ describe("granting", () => {
   });
 
   test("wants a known peer", () => {
-    expect(codeOf(() => grantPeer(empty, lab, {}, nowMs))).toBe("PEER_UNKNOWN");
+    expect(codeOf(() => grantPeer(empty, lab, {}, nowMs))).toBe("PEER_MISSING");
     expect(codeOf(() => grantPeer(empty, parseGatewayName("constructor"), {}, nowMs))).toBe(
-      "PEER_UNKNOWN",
+      "PEER_MISSING",
     );
   });
 });
@@ -118,6 +118,6 @@ describe("removing a peer", () => {
     const document = removePeer(both, lab, later);
     expect(document.version).toBe(4);
     expect(document.peers).toEqual({ moon: both.peers[moon] });
-    expect(codeOf(() => removePeer(document, lab, later))).toBe("PEER_UNKNOWN");
+    expect(codeOf(() => removePeer(document, lab, later))).toBe("PEER_MISSING");
   });
 });

@@ -5,6 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { text } from "node:stream/consumers";
+import { atTerminal, type AtTerminal } from "./terminal.ts";
 
 const root = path.join(import.meta.dirname, "../../..");
 const program = path.join(root, "bin", "postern");
@@ -50,18 +51,38 @@ export class User {
     return this.start(args, options).ended;
   }
 
-  start(args: readonly string[], { env = {}, stdin = "" }: CliOptions = {}): Started {
-    const child = spawn(process.execPath, [program, ...args], {
+  start(args: readonly string[], options: CliOptions = {}): Started {
+    return this.#spawn(process.execPath, [program, ...args], options);
+  }
+
+  /** Runs a script of bash, in which the program is `postern`. */
+  bash(script: string, options: CliOptions = {}): Promise<Ended> {
+    return this.#spawn("bash", ["-c", script], options).ended;
+  }
+
+  /** Runs the program at a terminal, where `hasTerminal`. */
+  atTerminal(args: readonly string[]): AtTerminal {
+    const words = ["postern", ...args].map((word) => `'${word.replaceAll("'", String.raw`'\''`)}'`);
+    return atTerminal(words.join(" "), this.folder, this.#environment());
+  }
+
+  #environment(): NodeJS.ProcessEnv {
+    const programs = [path.dirname(program), path.dirname(process.execPath), process.env["PATH"]];
+    return {
+      PATH: programs.join(path.delimiter),
+      HOME: this.folder,
+      XDG_CACHE_HOME: path.join(os.tmpdir(), "postern-cli-cache"),
+      AWS_EC2_METADATA_DISABLED: "true",
+      ...this.#env,
+    };
+  }
+
+  #spawn(command: string, args: readonly string[], options: CliOptions): Started {
+    const { env = {}, stdin = "" } = options;
+    const child = spawn(command, args, {
       cwd: this.folder,
       stdio: ["pipe", "pipe", "pipe"],
-      env: {
-        PATH: process.env["PATH"],
-        HOME: this.folder,
-        XDG_CACHE_HOME: path.join(os.tmpdir(), "postern-cli-cache"),
-        AWS_EC2_METADATA_DISABLED: "true",
-        ...this.#env,
-        ...env,
-      },
+      env: { ...this.#environment(), ...env },
     });
     // A command that ends before it has read everything is no failure of the test.
     child.stdin.on("error", () => undefined);

@@ -91,7 +91,7 @@ export default class AgentsAdd extends BaseCommand {
     if (json) return this.printJson({ name, ...agent });
     const settings = agentSettings(name, agent);
     this.print(
-      `${name} is ${settings.kind} ${targetText(settings)}; a peer may ask it once trust.json grants it (\`postern peers add --agent\`)`,
+      `${name} is ${settings.kind} ${targetText(settings)}; a peer may ask it once it is granted (\`postern peers grant PEER --agent ${name}\`)`,
     );
   }
 }

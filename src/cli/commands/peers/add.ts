@@ -1,14 +1,14 @@
 import { string } from "@oclif/core/args";
-import { boolean, string as stringFlag } from "@oclif/core/flags";
+import { boolean } from "@oclif/core/flags";
 import { systemClock } from "../../../base/clock.ts";
 import { PosternError } from "../../../base/errors.ts";
-import { parseAgentName } from "../../../base/names.ts";
-import { openHome, updateTrust } from "../../../gateway/home.ts";
+import { openHome, readTrust, updateTrust } from "../../../gateway/home.ts";
 import { fingerprintOf } from "../../../protocol/keys.ts";
-import { addPeer } from "../../../trust/edit.ts";
+import { addPeer, requirePeer } from "../../../trust/edit.ts";
 import { BaseCommand } from "../../base-command.ts";
 import { readCardInput } from "../../card-input.ts";
 import { confirm } from "../../confirm.ts";
+import { grantingFlags, readGranting } from "../../granting-flags.ts";
 import { note } from "../../note.ts";
 import { grantsText, peerView } from "../../peer-views.ts";
 
@@ -30,18 +30,7 @@ export default class PeersAdd extends BaseCommand {
     }),
   };
   static override readonly flags = {
-    agent: stringFlag({
-      summary: "An agent that the peer may ask; may be given several times.",
-      helpValue: "NAME",
-      multiple: true,
-      multipleNonGreedy: true,
-    }),
-    tool: stringFlag({
-      summary: "A tool that the peer may call; may be given several times.",
-      helpValue: "NAME",
-      multiple: true,
-      multipleNonGreedy: true,
-    }),
+    ...grantingFlags,
     yes: boolean({ summary: "The fingerprint has been compared: do not ask." }),
   };
 
@@ -49,7 +38,7 @@ export default class PeersAdd extends BaseCommand {
     const { args, flags } = await this.parse(PeersAdd);
     const { home, json } = this.globalOptions(flags);
     const interruption = this.interruption();
-    const granting = { agents: (flags.agent ?? []).map(parseAgentName), tools: flags.tool ?? [] };
+    const granting = readGranting(flags);
     const { paths, config } = openHome(home);
     const nowMs = systemClock.now();
     const { card, signer } = await readCardInput(args.card, nowMs);
@@ -60,14 +49,16 @@ export default class PeersAdd extends BaseCommand {
         "that is this gateway's own card: exchange it for the other's",
       );
     }
+    const added = addPeer(readTrust(paths), card, granting, nowMs);
+    const asks = grantsText(requirePeer(added, gateway).grants ?? {});
+    note(`${gateway} is to be allowed to ask: ${asks}`);
     note(`${gateway} in realm ${realm}, fingerprint\n  ${fingerprintOf(signer)}`);
     if (!flags.yes && !(await confirm("Is that what its owner reads out?", interruption))) {
       throw new PosternError("USAGE", "nothing was changed");
     }
     const document = updateTrust(paths, (before) => addPeer(before, card, granting, nowMs));
-    const peer = document.peers[gateway];
-    if (peer === undefined) throw new PosternError("INTERNAL", "the peer was not written");
+    const peer = requirePeer(document, gateway);
     if (json) this.printJson(peerView(gateway, peer));
-    else this.print(`${gateway} is a peer now; it may ask: ${grantsText(peer.grants ?? {})}`);
+    else this.print(`${gateway} is a peer now; it may ask: ${asks}`);
   }
 }
