@@ -46,7 +46,7 @@ export interface FileStoreOptions {
 export async function openFileStore(folder: string, options: FileStoreOptions): Promise<FileStore> {
   const { clock, random, create = false, expectedId, hardLinks = "detect" } = options;
   try {
-    if (create) makePath(folder);
+    if (create) makeRoot(folder);
     const root = await rootOf(folder);
     // Before anything is written: an empty mount point is left as it is.
     if (!create) await FileIdentity.read(root, expectedId);
@@ -60,6 +60,20 @@ export async function openFileStore(folder: string, options: FileStoreOptions): 
     return new FileStore(root, identity, temporaries, place);
   } catch (thrown) {
     throw fileError(thrown, `open the store in ${folder}`);
+  }
+}
+
+/** Throws `STORE_MISSING` where no folder can be. */
+function makeRoot(folder: string): void {
+  try {
+    makePath(folder);
+  } catch (cause) {
+    if (!failedWith(cause, "EEXIST", "ENOTDIR", "ENOENT")) throw cause;
+    const why = failedWith(cause, "EEXIST")
+      ? "something that is no folder lies there"
+      : "what lies above it takes no folders";
+    const what = `no store can be made in ${folder}: ${why}; name another folder`;
+    throw new PosternError("STORE_MISSING", what, { cause });
   }
 }
 

@@ -235,6 +235,17 @@ describe("a folder store", () => {
       expect(await readdir(empty)).toEqual([]);
     });
 
+    it("is not made where something else lies, or above it: STORE_MISSING, and that stays as it is", async () => {
+      const file = join(folder, "file");
+      await writeFile(file, "mine");
+      for (const place of [file, join(file, "below")]) {
+        const making = openFileStore(place, { ...deps, create: true });
+        expect(await rejectionCode(making)).toBe("STORE_MISSING");
+        expect(await rejectionCode(openFileStore(place, deps))).toBe("STORE_MISSING");
+      }
+      expect(await readFile(file, "utf8")).toBe("mine");
+    });
+
     it("is not opened under another id than the expected one", async () => {
       const { id } = store.capabilities;
       const opened = await openFileStore(folder, {
