@@ -1,5 +1,6 @@
 import { Command } from "@oclif/core/command";
 import { boolean, option, string } from "@oclif/core/flags";
+import { PosternError } from "../base/errors.ts";
 import type { Logger } from "../base/log.ts";
 import { interruptedStatus } from "./exit-status.ts";
 import { createLogger, logLevels, type LogLevel } from "./logger.ts";
@@ -32,6 +33,7 @@ export abstract class BaseCommand extends Command {
       env: "POSTERN_HOME",
       helpGroup: "GLOBAL",
       helpValue: "DIR",
+      parse: async (folder) => requireFolderName(folder),
     }),
     json: boolean({ summary: "Print data as JSON.", helpGroup: "GLOBAL" }),
     "log-level": option({
@@ -83,4 +85,10 @@ export abstract class BaseCommand extends Command {
     if (this.#interrupt?.signal.aborted === true) this.exit(interruptedStatus);
     throw error;
   }
+}
+
+/** An empty text, as an unset variable of a script leaves it, would name the present folder. */
+function requireFolderName(folder: string): string {
+  if (folder !== "") return folder;
+  throw new PosternError("USAGE", "--home names no folder: leave it out, or say which");
 }
