@@ -35,6 +35,10 @@ export const askFlags = {
     dependsOn: ["tool"],
   }),
   continue: stringFlag({ summary: "Continue an earlier run.", helpValue: "RUNID" }),
+  tenant: stringFlag({
+    summary: "For whom it is asked: part of the run's name, and of what the callee grants.",
+    helpValue: "T",
+  }),
   "idempotency-key": stringFlag({
     summary: "Name this piece of work: the same key never runs twice [default: a random one].",
     helpValue: "KEY",
@@ -49,6 +53,7 @@ interface AskFlags {
   readonly tool?: string | undefined;
   readonly input?: string | undefined;
   readonly continue?: string | undefined;
+  readonly tenant?: string | undefined;
   readonly "idempotency-key"?: string | undefined;
   readonly deadline?: number | undefined;
   readonly ttl?: number | undefined;
@@ -56,7 +61,7 @@ interface AskFlags {
 
 /** Throws `USAGE` or `NAME_INVALID`. */
 export async function readAsk(target: string, flags: AskFlags): Promise<Ask> {
-  const { continue: continues, "idempotency-key": key, deadline, ttl } = flags;
+  const { continue: continues, tenant, "idempotency-key": key, deadline, ttl } = flags;
   if (ttl !== undefined && (ttl < 1000 || ttl > limits.maxTtlMs)) {
     throw new PosternError("USAGE", `--ttl is from 1s to ${limits.maxTtlMs / 86_400_000}d`);
   }
@@ -65,6 +70,7 @@ export async function readAsk(target: string, flags: AskFlags): Promise<Ask> {
     body: await readBody(flags),
     ...(key === undefined ? {} : { idempotencyKey: key }),
     ...(continues === undefined ? {} : { continues: parseRunId(continues) }),
+    ...(tenant === undefined ? {} : { tenant }),
     ...(deadline === undefined ? {} : { deadlineMs: deadline }),
     ...(ttl === undefined ? {} : { ttlMs: ttl }),
   };

@@ -11,12 +11,15 @@ export type AskedView = ReturnType<typeof askedView>;
 export type ReceivedView = ReturnType<typeof receivedView>;
 
 export function askedView(record: OutboxRecord) {
-  const { agentTarget, idempotencyKey, body, remoteRunId } = decodeRequest(record.payload);
+  const { agentTarget, callerIdentity, idempotencyKey, body, remoteRunId } = decodeRequest(
+    record.payload,
+  );
   return {
     runId: record.runId,
     to: record.to,
     agent: agentTarget,
     kind: body.kind,
+    tenant: callerIdentity.tenant ?? null,
     idempotencyKey,
     state: record.state,
     ...endOf(record.terminal),
@@ -80,11 +83,12 @@ function standing({ state, status, code }: AskedView | ReceivedView): string {
 }
 
 export function askedTable(views: readonly AskedView[]): string {
-  const head = ["RUN", "TO", "KIND", "STATE", "ASKED", "KEY"];
+  const head = ["RUN", "TO", "KIND", "TENANT", "STATE", "ASKED", "KEY"];
   const rows = views.map((view) => [
     view.runId,
     `${view.to}/${view.agent}`,
     view.kind,
+    view.tenant ?? "",
     standing(view),
     view.askedAt ?? "",
     view.idempotencyKey,
@@ -93,12 +97,13 @@ export function askedTable(views: readonly AskedView[]): string {
 }
 
 export function receivedTable(views: readonly ReceivedView[]): string {
-  const head = ["RUN", "FROM", "AGENT", "KIND", "STATE", "RECEIVED", "KEPT UNTIL"];
+  const head = ["RUN", "FROM", "AGENT", "KIND", "TENANT", "STATE", "RECEIVED", "KEPT UNTIL"];
   const rows = views.map((view) => [
     view.runId,
     view.from,
     view.agent,
     view.kind,
+    view.tenant ?? "",
     standing(view),
     view.receivedAt ?? "",
     view.keptUntil ?? "",

@@ -90,6 +90,28 @@ describe("asking", () => {
     expect({ status, codes: codesIn(stderr) }).toEqual({ status: 1, codes: ["NOT_GRANTED"] });
   });
 
+  test("--tenant is part of the run's name, reaches the callee, and is shown on both sides", async () => {
+    const ask = ["send", "eu-lab/echo", "--prompt", "x", "--idempotency-key", "for a tenant"];
+    const plain = (await pair.succeed(pair.caller, ask)).trim();
+    const runId = (await pair.succeed(pair.caller, [...ask, "--tenant", "blue"])).trim();
+    expect(runId).not.toBe(plain);
+    await pair.poll();
+    const runs = itemsOf(await pair.json(pair.caller, ["runs", "list"]));
+    const received = itemsOf(await pair.json(pair.callee, ["runs", "list", "--received"]));
+    for (const side of [runs, received]) {
+      expect(side).toContainEqual(expect.objectContaining({ runId, tenant: "blue" }));
+      expect(side).toContainEqual(expect.objectContaining({ runId: plain, tenant: null }));
+    }
+    expect(await pair.json(pair.caller, ["runs", "show", runId])).toMatchObject({
+      run: { tenant: "blue" },
+    });
+    const table = await pair.succeed(pair.callee, ["runs", "list", "--received"]);
+    expect(table).toMatch(new RegExp(`^${runId}  support  echo +prompt +blue `, "m"));
+    const tooLong = [...ask, "--tenant", "x".repeat(129)];
+    const { status, stderr } = await pair.run(pair.caller, tooLong);
+    expect({ status, codes: codesIn(stderr) }).toEqual({ status: 2, codes: ["REQUEST_INVALID"] });
+  });
+
   test("a name under routes stands for an agent elsewhere", async () => {
     const config = path.join(pair.caller, "config.json");
     const routed = readFileSync(config, "utf8").replace(

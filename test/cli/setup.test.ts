@@ -88,6 +88,9 @@ describe("init", () => {
     const { status, stderr } = await run(withSecret, {}, other);
     expect({ status, codes: codesIn(stderr) }).toEqual({ status: 2, codes: ["STORE_URL_INVALID"] });
     expect(stderr).not.toContain("hunter2");
+    const file = pathToFileURL(path.join(home, "config.json")).href;
+    const inFile = ["init", "--gateway", "fine", "--store", file];
+    expect(await failure(inFile, {}, other)).toBe("3 STORE_MISSING");
     expect(existsSync(other)).toBe(false);
   });
 });
@@ -242,6 +245,12 @@ describe("bad input", () => {
       env: { POSTERN_HOME: home },
     });
     expect({ status, isList: Array.isArray(parsed(stdout)) }).toEqual({ status: 0, isList: true });
+  });
+
+  test("an empty --home is a mistake, and an empty POSTERN_HOME is none", async () => {
+    expect(await failure(["peers", "list"], {}, "")).toBe("2 USAGE");
+    const { status, stderr } = await user.run(["peers", "list"], { env: { POSTERN_HOME: "" } });
+    expect({ status, codes: codesIn(stderr) }).toEqual({ status: 2, codes: ["HOME_MISSING"] });
   });
 
   test("a malformed config: CONFIG_INVALID, exit 2", async () => {
