@@ -117,6 +117,30 @@ describe("doctor", () => {
     });
   });
 
+  test("warns of a peer none of whose keys counts any more", async () => {
+    const keyIs = (text: string, field: string): string =>
+      text.replace('"use": "gateway"', `"use": "gateway", ${field}`);
+    for (const field of ['"revoked": true', '"notAfter": "2020-01-01T00:00:00Z"']) {
+      expect(await withSpoiled("trust.json", (text) => keyIs(text, field))).toEqual({
+        status: 0,
+        bad: ["warning peer support"],
+      });
+    }
+  });
+
+  test("fails where another key lies in the home than claimed its name", async () => {
+    const other = await pairInFolder();
+    await other.send("claimed before the first admission");
+    await other.poll();
+    expect(await other.run(other.callee, ["doctor"])).toMatchObject({ status: 0 });
+    const keyFile = (home: string): string => path.join(home, "keys", "gateway.key");
+    writeFileSync(keyFile(other.callee), readFileSync(keyFile(pair.callee)));
+    const { status, stdout } = await other.run(other.callee, ["doctor"]);
+    expect(status).toBe(2);
+    expect(stdout).toMatch(/^failure {2}signing key: KEY_FILE_INVALID: /m);
+    other.remove();
+  });
+
   test("warns of a folder that others may read, and fails for one that they may write", async () => {
     chmodSync(pair.callee, 0o755);
     expect(await doctor()).toEqual({ status: 0, bad: ["warning home"] });

@@ -1,17 +1,21 @@
 import { systemClock } from "../../base/clock.ts";
+import { PosternError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { systemRandom } from "../../base/random.ts";
 import type { Config } from "../../gateway/config.ts";
 import { openGateway } from "../../gateway/gateway.ts";
 import { homePaths, readConfig, type HomePaths } from "../../gateway/home.ts";
 import { machineName } from "../../gateway/machine.ts";
+import { formerKeyOf } from "../../mailbox/former-key.ts";
 import { requireTrust } from "../../mailbox/grants.ts";
+import type { Mailbox } from "../../mailbox/mailbox.ts";
 import { checkOwner } from "../../mailbox/owner.ts";
+import { fingerprintOf } from "../../protocol/keys.ts";
 import { openSqliteState } from "../../state/sqlite.ts";
 import { openStore, parseStoreUrl } from "../../store/open.ts";
 import { checkAgents } from "./agent-checks.ts";
 import { checkFileSystem } from "./file-system.ts";
-import { findings, ok, type Finding } from "./finding.ts";
+import { failure, findings, ok, type Finding } from "./finding.ts";
 import { checkConfig, checkHome, checkKey, checkNode, checkTrust } from "./home-checks.ts";
 import { checkQuarantine } from "./state-checks.ts";
 import { checkStore, judgePin } from "./store-checks.ts";
@@ -83,6 +87,14 @@ function checkTogether(options: DoctorOptions): Promise<readonly Finding[]> {
     await using gateway = await openGateway({ ...options, admits: false });
     await requireTrust(gateway.mailbox);
     await checkOwner(gateway.mailbox);
-    return ok("owner", "no other state serves this gateway");
+    const served = ok("owner", "no other state serves this gateway");
+    const former = await formerKeyOf(gateway.mailbox);
+    return former === undefined ? served : [served, replacedKey(gateway.mailbox, former)];
   });
+}
+
+function replacedKey({ signingKey }: Mailbox, former: string): Finding {
+  const [before, now] = [{ kid: former }, signingKey.publicKey].map(fingerprintOf);
+  const what = `the key in this home is ${now}, and its name was claimed under ${before}, which peers know: bring that one back from a backup`;
+  return failure("signing key", new PosternError("KEY_FILE_INVALID", what));
 }

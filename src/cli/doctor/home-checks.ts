@@ -1,6 +1,7 @@
 import { lstatSync, statSync } from "node:fs";
 import type { Clock } from "../../base/clock.ts";
-import { PosternError } from "../../base/errors.ts";
+import { asPosternError, PosternError } from "../../base/errors.ts";
+import type { GatewayName } from "../../base/names.ts";
 import type { Config } from "../../gateway/config.ts";
 import {
   readConfig,
@@ -12,6 +13,7 @@ import {
 import { TrustFile } from "../../gateway/trust-file.ts";
 import { fingerprintOf } from "../../protocol/keys.ts";
 import { parseStoreUrl } from "../../store/open.ts";
+import type { Trust } from "../../trust/trust.ts";
 import { failure, findings, ok, warning, type Finding } from "./finding.ts";
 
 const leastNodeMajor = 24;
@@ -60,9 +62,8 @@ export function checkTrust(
 ): Promise<readonly Finding[]> {
   return findings("trust", () => {
     const { gateway, realm } = config;
-    new TrustFile({ path: paths.trust, gateway, realm, clock })
-      .current()
-      .requireCurrent(clock.now());
+    const trust = new TrustFile({ path: paths.trust, gateway, realm, clock }).current();
+    trust.requireCurrent(clock.now());
     const { expires, peers } = readTrust(paths);
     const renew = "review trust.json, then raise its version and set a later date";
     const found = Object.values(peers);
@@ -87,6 +88,18 @@ export function checkTrust(
             ),
           ]
         : []),
+      ...trust.peers.flatMap((name) => checkPeer(trust, name, clock.now())),
     ];
   });
+}
+
+function checkPeer(trust: Trust, name: GatewayName, nowMs: number): readonly Finding[] {
+  try {
+    trust.requireUsableKey(name, nowMs);
+    return [];
+  } catch (thrown) {
+    const what = `none of its keys counts any more (${asPosternError(thrown).code})`;
+    const remedy = "ask for its new card and pin the key in trust.json, or remove the peer";
+    return [warning(`peer ${name}`, what, remedy)];
+  }
 }
