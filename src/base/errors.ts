@@ -8,6 +8,7 @@
 const codeClasses = {
   // The program was used or configured wrongly.
   USAGE: "usage",
+  OUTPUT_FAILED: "usage",
   HOME_MISSING: "usage",
   HOME_EXISTS: "usage",
   HOME_UNSAFE: "usage",

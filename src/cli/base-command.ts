@@ -5,6 +5,7 @@ import type { Logger } from "../base/log.ts";
 import { interruptedStatus } from "./exit-status.ts";
 import { createLogger, logLevels, type LogLevel } from "./logger.ts";
 import { jsonLine, safeText } from "./output.ts";
+import { onUnwritable } from "./standard-output.ts";
 
 /** The flags that every command takes, as `parse` returns them. */
 interface GlobalFlags {
@@ -55,11 +56,15 @@ export abstract class BaseCommand extends Command {
     };
   }
 
-  /** Aborts at the first SIGINT, for what has something to put in order first; a second one kills as usual. */
+  /**
+   * Aborts at the first SIGINT, for what has something to put in order first, and when nobody gets to read stdout any
+   * more. A second SIGINT kills as usual.
+   */
   protected interruption(): AbortSignal {
     if (this.#interrupt === undefined) {
       const interrupt = new AbortController();
       process.once("SIGINT", () => interrupt.abort());
+      onUnwritable(() => interrupt.abort());
       this.#interrupt = interrupt;
     }
     return this.#interrupt.signal;

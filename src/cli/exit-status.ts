@@ -15,6 +15,12 @@ const statusOfClass: Readonly<Record<ErrorClass, number>> = {
 /** What SIGINT ends with, as a shell reports it: 128 and the signal's number. */
 export const interruptedStatus = 130;
 
+/**
+ * When whoever read stdout went away: as a shell reports SIGPIPE, which ends other tools then. Not 0, because
+ * what was asked for was not told to its end: `set -o pipefail` and `PIPESTATUS` show it.
+ */
+export const readerGoneStatus = 141;
+
 export function exitStatusOf(failure: { readonly class: ErrorClass }): number {
   return statusOfClass[failure.class];
 }

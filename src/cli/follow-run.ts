@@ -6,6 +6,7 @@ import type { TerminalPayload } from "../protocol/frame.ts";
 import { note } from "./note.ts";
 import type { Patience } from "./patience.ts";
 import type { RunPrinter } from "./run-printer.ts";
+import { isReaderGone } from "./standard-output.ts";
 
 /**
  * Prints a run from its start to its end. Rejects with `OUTCOME_UNKNOWN` when no answer came in its time, with
@@ -41,11 +42,15 @@ export async function followRun(
   }
 }
 
-/** Says how to go on, whatever `following` fails with; an interruption and a time that is up fail it as well. */
+/**
+ * Says how to go on, whatever `following` fails with; an interruption and a time that is up fail it as well. A
+ * reader who has seen enough has not asked.
+ */
 export async function tellingHowToWatch<T>(runId: RunId, following: Promise<T>): Promise<T> {
   try {
     return await following;
   } catch (thrown) {
+    if (isReaderGone()) throw thrown;
     note(`run ${runId} goes on: follow it with \`postern runs watch ${runId}\``);
     throw thrown;
   }

@@ -15,8 +15,11 @@ export async function main(): Promise<void> {
     return;
   }
   enableCompileCache();
-  const { runCommandLine } = await import("./run.ts");
+  const { reportUncaught, runCommandLine } = await import("./run.ts");
   const { limits } = await import("../base/limits.ts");
+  process.on("uncaughtException", (thrown) => {
+    if (reportUncaught(thrown)) process.exit();
+  });
   await runCommandLine(process.argv.slice(2), import.meta.dirname);
   // A timer or a connection that was left open must not keep a cron job from ending.
   setTimeout(() => process.exit(), limits.exitGraceMs).unref();

@@ -1,19 +1,36 @@
 import { stripVTControlCharacters } from "node:util";
 import { run } from "@oclif/core/run";
+import { errnoOf } from "../base/errno.ts";
 import { asPosternError, PosternError } from "../base/errors.ts";
-import { exitStatusOf } from "./exit-status.ts";
-import { safeText } from "./output.ts";
+import { exitStatusOf, readerGoneStatus } from "./exit-status.ts";
+import { note } from "./note.ts";
+import { isOutputFailure, outputFailure, tolerateUnwritable } from "./standard-output.ts";
 
-/** Runs one command line, reports a failure on stderr and sets the exit status. Never rejects. */
+/**
+ * Runs one command line, reports a failure on stderr and sets the exit status. Never rejects. That the output
+ * could not be written counts above everything else: whoever reads the status has not got it.
+ */
 export async function runCommandLine(args: readonly string[], root: string): Promise<void> {
+  tolerateUnwritable();
   try {
     await run([...args], { root });
   } catch (thrown) {
-    const { status, report } = failureOf(thrown);
-    if (report !== undefined)
-      process.stderr.write(`postern: ${safeText(report, { multiline: true })}\n`);
-    process.exitCode = status;
+    endWith(failureOf(thrown));
   }
+  const unwritten = await outputFailure();
+  if (unwritten !== undefined) endWith(unwrittenOf(unwritten));
+}
+
+/** Reports what nobody caught and sets the exit status; returns whether the program has to end at once. */
+export function reportUncaught(thrown: unknown): boolean {
+  if (isOutputFailure(thrown)) return false;
+  endWith(failureOf(thrown));
+  return true;
+}
+
+function endWith({ status, report }: Failure): void {
+  if (report !== undefined) note(report);
+  process.exitCode = status;
 }
 
 interface Failure {
@@ -30,6 +47,14 @@ export function failureOf(thrown: unknown): Failure {
   }
   const error = asPosternError(thrown);
   return error.code === "INTERNAL" ? fault(error) : coded(error);
+}
+
+/** What a stdout that cannot be written ends with; a reader who has seen enough needs no word about it. */
+export function unwrittenOf(failure: unknown): Failure {
+  const why = errnoOf(failure) ?? "unknown";
+  if (why === "EPIPE") return { status: readerGoneStatus };
+  const what = `stdout cannot be written (${why}): make room, or send it elsewhere; what the command did stands`;
+  return coded(new PosternError("OUTPUT_FAILED", what, { cause: failure }));
 }
 
 function coded(error: PosternError): Failure {
