@@ -3,7 +3,8 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { User, type CliOptions, type Ended } from "./support/cli.ts";
-import { fieldOf, itemsOf, parsed, textOf } from "./support/json.ts";
+import { fieldOf, itemsOf, parsed } from "./support/json.ts";
+import { commands } from "./support/manifest.ts";
 import { codesIn } from "./support/pair.ts";
 
 let user: User;
@@ -223,7 +224,7 @@ describe("agents", () => {
 describe("bad input", () => {
   test("no home: HOME_MISSING, exit 2, for every command that needs one", async () => {
     const nowhere = path.join(user.folder, "nowhere");
-    const commands = [
+    const needy = [
       ["card", "export"],
       ["peers", "list"],
       ["agents", "list"],
@@ -235,7 +236,7 @@ describe("bad input", () => {
       ["quarantine", "list"],
       ["state", "recover", "--yes"],
     ];
-    const failures = await Promise.all(commands.map((command) => failure(command, {}, nowhere)));
+    const failures = await Promise.all(needy.map((command) => failure(command, {}, nowhere)));
     expect(new Set(failures)).toEqual(new Set(["2 HOME_MISSING"]));
     expect(existsSync(nowhere)).toBe(false);
   });
@@ -308,30 +309,10 @@ describe("bad input", () => {
 });
 
 describe("every command", () => {
-  test("has a summary and examples in its help", async () => {
-    const { commands } = manifest();
-    expect(commands.length).toBeGreaterThan(15);
-    for (const { id, summary, examples } of commands) {
-      expect({ id, summary: summary !== "", examples: examples > 0 }).toEqual({
-        id,
-        summary: true,
-        examples: true,
-      });
-    }
+  test("has a summary and examples in its help", () => {
+    const all = commands();
+    expect(all.length).toBeGreaterThan(15);
+    const without = all.filter(({ summary, examples }) => summary === "" || examples.length === 0);
+    expect(without).toEqual([]);
   });
 });
-
-function manifest() {
-  const file = path.join(import.meta.dirname, "../../oclif.manifest.json");
-  const listed = fieldOf(parsed(readFileSync(file, "utf8")), "commands");
-  if (typeof listed !== "object" || listed === null)
-    throw new Error("the manifest lists no commands");
-  const commands = Object.entries(listed)
-    .filter(([id]) => id !== "help")
-    .map(([id, command]: [string, unknown]) => ({
-      id,
-      summary: textOf(command, "summary"),
-      examples: itemsOf(fieldOf(command, "examples") ?? []).length,
-    }));
-  return { commands };
-}

@@ -5,6 +5,7 @@ import { loadHelpClass } from "@oclif/core/help";
 /** `postern help runs list`, as well as `postern runs list --help`. */
 export default class HelpCommand extends Command {
   static override readonly summary = "Show what a command does.";
+  static override readonly examples = ["<%= config.bin %> help runs list"];
   static override readonly strict = false;
   static override readonly args = {
     command: string({ description: "The command to show, with its topic." }),
