@@ -25,7 +25,6 @@ const manifestSchema = z.object({
           default: z.union([z.string(), z.number(), z.boolean()]).optional(),
           env: z.string().optional(),
           dependsOn: z.array(z.string()).optional(),
-          exactlyOne: z.array(z.string()).optional(),
           exclusive: z.array(z.string()).optional(),
         }),
       ),

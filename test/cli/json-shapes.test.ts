@@ -1,0 +1,165 @@
+import { chmodSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { itemsOf, parsed, textOf } from "./support/json.ts";
+import { commands } from "./support/manifest.ts";
+import type { Pair } from "./support/pair.ts";
+import { shapeOf } from "./support/shape.ts";
+import { pairInFolder } from "./support/stores.ts";
+
+/** An agent that says everything that an agent may. */
+const talker = `
+  const say = (event, payload) => console.log(JSON.stringify({ event, payload }));
+  say("toolCall", { id: "1", name: "df", input: { path: "/" } });
+  say("toolResult", { id: "1", output: "82 %", isError: false });
+  say("textDelta", { text: "full" });
+  say("tokenUsage", { inputTokens: 1, outputTokens: 2, totalTokens: 3, model: "m" });
+  say("error", { code: "E", message: "m", retryable: false });
+  say("phaseEnd", { phase: "p" });
+  console.log(JSON.stringify({ result: { fullest: "/var" } }));`;
+
+/** What the rows below find: one run of every kind and state, and one thing refused. */
+interface World {
+  readonly pair: Pair;
+  /** Runs that support asked of eu-lab. */
+  readonly ended: string;
+  readonly waiting: string;
+  readonly card: string;
+}
+
+/**
+ * How each command is brought to say all that it can: one row for each that takes `--json`, in the order in which
+ * they are run. A row returns what was printed; where that differs from case to case, a field for each case.
+ */
+const outputs: Readonly<Record<string, (world: World) => Promise<unknown>>> = {
+  init: ({ pair }) => {
+    const args = ["init", "--gateway", "third", "--store", pair.storeUrl];
+    return pair.json(path.join(pair.user.folder, "third"), args);
+  },
+  "card export": ({ pair }) => pair.json(pair.caller, ["card", "export"]),
+  "peers add": async ({ pair, card }) => {
+    const add = [
+      "peers",
+      "add",
+      "-",
+      "--agent",
+      "a",
+      "--tool",
+      "t",
+      "--tenant",
+      "x",
+      "--yes",
+      "--json",
+    ];
+    return parsed(await pair.succeed(path.join(pair.user.folder, "third"), add, { stdin: card }));
+  },
+  "peers grant": ({ pair }) => {
+    const numbers = ["--max-request-bytes", "--max-concurrent-runs", "--max-requests-per-minute"];
+    const all = numbers.flatMap((flag) => [flag, "1000"]);
+    return pair.json(pair.callee, ["peers", "grant", "support", ...all, "--yes"]);
+  },
+  "peers list": ({ pair }) => pair.json(pair.callee, ["peers", "list"]),
+  "peers show": ({ pair }) => pair.json(pair.callee, ["peers", "show", "support"]),
+  "peers remove": ({ pair }) =>
+    pair.json(path.join(pair.user.folder, "third"), ["peers", "remove", "support", "--yes"]),
+  "agents add": ({ pair }) => {
+    const settings = ["--output", "text", "--on-crash", "retry", "--max-run", "1m"];
+    const add = ["agents", "add", "new", "--exec", "true", "--description", "d", ...settings];
+    return pair.json(pair.callee, add);
+  },
+  "agents list": ({ pair }) => pair.json(pair.callee, ["agents", "list"]),
+  send: ({ pair }) => pair.json(pair.caller, ["send", "eu-lab/echo", "--prompt", "sent"]),
+  call: async ({ pair }) => framesOf(await pair.succeed(pair.caller, ["call", ...talk, "--json"])),
+  "runs watch": async ({ pair, ended }) =>
+    framesOf(await pair.succeed(pair.caller, ["runs", "watch", ended, "--json"])),
+  "runs cancel": ({ pair, waiting }) => pair.json(pair.caller, ["runs", "cancel", waiting]),
+  "runs list": async ({ pair }) => ({
+    asked: await pair.json(pair.caller, ["runs", "list"]),
+    received: await pair.json(pair.callee, ["runs", "list", "--received"]),
+  }),
+  "runs show": async ({ pair, ended, waiting }) => ({
+    asked: await pair.json(pair.caller, ["runs", "show", ended]),
+    open: await pair.json(pair.caller, ["runs", "show", waiting]),
+    received: await pair.json(pair.callee, ["runs", "show", ended]),
+  }),
+  poll: ({ pair }) => pair.json(pair.callee, ["poll"]),
+  serve: async ({ pair }) => {
+    const served = await pair.send("served");
+    const serve = pair.start(pair.callee, ["serve", "--json"]);
+    await pair.untilStarted(served);
+    serve.child.kill("SIGTERM");
+    return parsed((await serve.ended).stdout);
+  },
+  "quarantine list": ({ pair }) => pair.json(pair.callee, ["quarantine", "list"]),
+  "quarantine show": async ({ pair }) => {
+    const entries = itemsOf(await pair.json(pair.callee, ["quarantine", "list"]));
+    const shown = entries.map((entry) => ["quarantine", "show", textOf(entry, "id")]);
+    return Promise.all(shown.map((args) => pair.json(pair.callee, args)));
+  },
+  doctor: async ({ pair }) => {
+    // One thing to warn of, and one that fails.
+    chmodSync(pair.callee, 0o755);
+    await pair.succeed(pair.callee, ["agents", "add", "gone", "--exec", "no-such-program"]);
+    return parsed((await pair.run(pair.callee, ["doctor", "--json"])).stdout);
+  },
+  "state recover": async ({ pair }) => {
+    pair.hold();
+    const open = await pair.send("open", "hold");
+    const poll = pair.start(pair.callee, ["poll"]);
+    await pair.untilStarted(open);
+    poll.child.kill("SIGKILL");
+    await poll.ended;
+    return pair.json(pair.callee, ["state", "recover", "--yes"]);
+  },
+  demo: ({ pair }) => pair.json(pair.caller, ["demo"]),
+};
+
+const talk = [
+  ["eu-lab/talk", "--prompt", "x", "--idempotency-key", "all"],
+  ["--tenant", "blue", "--deadline", "1h"],
+].flat();
+
+let world: World;
+beforeAll(async () => {
+  const pair = await pairInFolder();
+  const exec = `'${process.execPath}' -e '${talker}'`;
+  await pair.succeed(pair.callee, ["agents", "add", "talk", "--output", "jsonl", "--exec", exec]);
+  await pair.succeed(pair.callee, ["peers", "grant", "support", "--agent", "talk", "--yes"]);
+  const ended = (await pair.succeed(pair.caller, ["send", ...talk])).trim();
+  await pair.send("fails", "fail");
+  const inbox = path.join(fileURLToPath(pair.storeUrl), "eu-lab", "inbox", "support");
+  writeFileSync(path.join(inbox, "a".repeat(52)), "no envelope");
+  writeFileSync(path.join(inbox, "no name"), "junk");
+  await pair.poll();
+  await pair.poll(pair.caller);
+  const waiting = await pair.send("waiting");
+  const card = await pair.succeed(pair.caller, ["card", "export"]);
+  world = { pair, ended, waiting, card };
+});
+afterAll(() => world.pair.remove());
+
+/**
+ * After a change that is meant, write the file anew by `npm test -- test/cli/json-shapes.test.ts --update`, and look
+ * at what changed: a field may be added, and none may go or change its type.
+ */
+test(
+  "what each command prints as JSON is made as it is written down",
+  { timeout: 240_000 },
+  async () => {
+    const printing = commands().filter(({ flags }) => "json" in flags);
+    const ids = printing.map(({ id }) => id.replaceAll(":", " "));
+    expect(new Set(Object.keys(outputs))).toEqual(new Set(ids));
+    const shapes = new Map<string, unknown>();
+    for (const [id, output] of Object.entries(outputs))
+      shapes.set(id, shapeOf(await output(world)));
+    const ordered = ids.map((id) => [id, shapes.get(id)]);
+    const text = `${JSON.stringify(Object.fromEntries(ordered), undefined, 2)}\n`;
+    await expect(text).toMatchFileSnapshot("json-shapes.snapshot.json");
+  },
+);
+
+/** The lines of a stream, by the event that each tells of. */
+function framesOf(stdout: string): object {
+  return Object.groupBy(stdout.trim().split("\n").map(parsed), (frame) => textOf(frame, "event"));
+}
