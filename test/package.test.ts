@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { access, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 
@@ -186,6 +186,42 @@ describe("the packed program", () => {
       stdout: "",
       stderr: `postern: USAGE: this is Node 20.19.0, and Postern needs Node ${needed} or newer\n`,
     });
+  });
+});
+
+describe("two users of the packed program", () => {
+  /** As npm puts programs on the PATH of a project's scripts. */
+  async function shell(script: string): Promise<Ended> {
+    const bin = join(project, "node_modules", ".bin");
+    await mkdir(bin, { recursive: true });
+    await symlink("../postern/bin/postern", join(bin, "postern"));
+    await writeFile(
+      join(project, "shout.mjs"),
+      'import { json } from "node:stream/consumers"; process.stdout.write((await json(process.stdin)).prompt.text.toUpperCase());',
+    );
+    const path = [bin, dirname(process.execPath), process.env["PATH"]].join(delimiter);
+    return run("env", [`PATH=${path}`, "bash", "-euo", "pipefail", "-c", script], project);
+  }
+
+  test("exchange cards, send, poll and call", { timeout: 120_000 }, async () => {
+    const ended = await shell(`
+      postern init --home hq --gateway hq --store "file://$PWD/store"
+      postern init --home lab --gateway lab --store "file://$PWD/store"
+      postern card export --home lab | postern peers add - --home hq --yes
+      postern card export --home hq --out hq.card
+      postern peers add hq.card --home lab --agent shout --yes
+      postern agents add shout --home lab --exec "$(command -v node) shout.mjs"
+      postern send lab/shout --home hq --prompt hello --idempotency-key once
+      postern poll --home lab
+      printf 'answer: '
+      postern call lab/shout --home hq --prompt hello --idempotency-key once
+      printf '\\nruns: '
+      postern runs list --home lab --received --json
+    `);
+    expect(ended).toMatchObject({ status: 0 });
+    expect(ended.stdout).toContain("\nanswer: HELLO\nruns: [{");
+    const received: unknown = JSON.parse(ended.stdout.split("runs: ")[1] ?? "");
+    expect(received).toEqual([expect.objectContaining({ from: "hq", starts: 1, published: true })]);
   });
 });
 
