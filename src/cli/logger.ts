@@ -1,5 +1,6 @@
 import { pino } from "pino";
 import type { Logger } from "../base/log.ts";
+import { writeLine } from "./note.ts";
 import { safeJson } from "./output.ts";
 
 export const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
@@ -14,6 +15,6 @@ export function createLogger(level: LogLevel): Logger {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    { write: (line) => process.stderr.write(`${safeJson(line.trimEnd())}\n`) },
+    { write: (line) => writeLine(safeJson(line.trimEnd())) },
   );
 }

@@ -3,9 +3,12 @@ import type { RunId } from "../base/names.ts";
 import type { TerminalPayload } from "../protocol/frame.ts";
 import { note } from "./note.ts";
 import { jsonLine, safeText } from "./output.ts";
+import { statusLine } from "./status-line.ts";
 
 /** Where a run's frames go, in order. */
 export interface RunPrinter {
+  /** Whether a terminal's cursor stands behind a text whose line has not ended. */
+  readonly midLine: boolean;
   frame(frame: PlacedFrame): void;
   /** After the last frame. */
   end(terminal: TerminalPayload): void;
@@ -25,7 +28,10 @@ export interface RunPrinterOptions {
 /** The printer of this process: results to stdout, notes to stderr. */
 export function printerFor(runId: RunId, json: boolean): RunPrinter {
   const { stdout } = process;
-  const write = (text: string): void => void stdout.write(text);
+  const write = (text: string): void => {
+    statusLine.clear();
+    stdout.write(text);
+  };
   return runPrinter({ runId, json, write, terminal: stdout.isTTY, note });
 }
 
@@ -34,6 +40,7 @@ export function runPrinter(options: RunPrinterOptions): RunPrinter {
 }
 
 class JsonPrinter implements RunPrinter {
+  readonly midLine = false;
   readonly #options: RunPrinterOptions;
   readonly #attempts: Attempts;
 
@@ -63,6 +70,10 @@ class TextPrinter implements RunPrinter {
   constructor(options: RunPrinterOptions) {
     this.#options = options;
     this.#attempts = new Attempts(options.note);
+  }
+
+  get midLine(): boolean {
+    return this.#midLine && this.#options.terminal;
   }
 
   frame(frame: PlacedFrame): void {
@@ -104,7 +115,7 @@ class TextPrinter implements RunPrinter {
 
   /** What is not read by a person stays exactly what was answered. */
   #endLine(): void {
-    if (this.#midLine && this.#options.terminal) this.#options.write("\n");
+    if (this.midLine) this.#options.write("\n");
     this.#midLine = false;
   }
 }

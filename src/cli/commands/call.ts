@@ -6,6 +6,7 @@ import { duration } from "../duration.ts";
 import { exitStatusOfTerminal } from "../exit-status.ts";
 import { followRun, tellingHowToWatch } from "../follow-run.ts";
 import { Patience } from "../patience.ts";
+import { withProgress } from "../progress.ts";
 import { printerFor } from "../run-printer.ts";
 
 export default class Call extends BaseCommand {
@@ -31,11 +32,13 @@ export default class Call extends BaseCommand {
     await using gateway = await openGateway({ home, log, env: process.env, admits: false });
     const { mailbox } = gateway;
     const asked = await commitAsk(gateway, request);
-    const { runId } = asked.record;
+    const { runId, to: callee } = asked.record;
     using patience = new Patience(mailbox.clock, flags.timeout, interruption);
+    const { clock } = mailbox;
+    using printer = withProgress(printerFor(runId, json), json, { callee, clock });
     const following = patience
       .wait(deliver(mailbox, asked))
-      .then(() => followRun(mailbox, runId, printerFor(runId, json), patience));
+      .then(() => followRun(mailbox, runId, printer, patience));
     const status = exitStatusOfTerminal(await tellingHowToWatch(runId, following));
     if (status !== 0) this.exit(status);
   }

@@ -1,11 +1,12 @@
 import { PosternError } from "../../../base/errors.ts";
+import { parseRunId } from "../../../base/names.ts";
 import { openGateway } from "../../../gateway/gateway.ts";
 import { BaseCommand } from "../../base-command.ts";
 import { duration } from "../../duration.ts";
 import { exitStatusOfTerminal } from "../../exit-status.ts";
 import { followRun, tellingHowToWatch } from "../../follow-run.ts";
 import { Patience } from "../../patience.ts";
-import { parseRunId } from "../../../base/names.ts";
+import { withProgress } from "../../progress.ts";
 import { runArgs } from "../../run-args.ts";
 import { printerFor } from "../../run-printer.ts";
 
@@ -29,14 +30,17 @@ export default class RunsWatch extends BaseCommand {
     const runId = parseRunId(args.runid);
     await using gateway = await openGateway({ home, log, env: process.env, admits: false });
     const { mailbox } = gateway;
-    if ((await mailbox.state.outboxRecord(runId)) === undefined) {
+    const record = await mailbox.state.outboxRecord(runId);
+    if (record === undefined) {
       throw new PosternError(
         "RUN_UNKNOWN",
         `no run ${runId} was asked from here: see \`postern runs list\``,
       );
     }
     using patience = new Patience(mailbox.clock, flags.timeout, interruption);
-    const following = followRun(mailbox, runId, printerFor(runId, json), patience);
+    const { clock } = mailbox;
+    using printer = withProgress(printerFor(runId, json), json, { callee: record.to, clock });
+    const following = followRun(mailbox, runId, printer, patience);
     const status = exitStatusOfTerminal(await tellingHowToWatch(runId, following));
     if (status !== 0) this.exit(status);
   }
