@@ -63,12 +63,23 @@ const outputs: Readonly<Record<string, (world: World) => Promise<unknown>>> = {
   "peers show": ({ pair }) => pair.json(pair.callee, ["peers", "show", "support"]),
   "peers remove": ({ pair }) =>
     pair.json(path.join(pair.user.folder, "third"), ["peers", "remove", "support", "--yes"]),
-  "agents add": ({ pair }) => {
-    const settings = ["--output", "text", "--on-crash", "retry", "--max-run", "1m"];
-    const add = ["agents", "add", "new", "--exec", "true", "--description", "d", ...settings];
-    return pair.json(pair.callee, add);
+  "agents add": async ({ pair }) => {
+    const settings = ["--on-crash", "retry", "--max-run", "1m", "--description", "d"];
+    const [headers, module] = ["headers", "agent.mjs"].map((name) =>
+      path.join(pair.user.folder, name),
+    );
+    writeFileSync(headers ?? "", "authorization: Bearer x\n", { mode: 0o600 });
+    writeFileSync(module ?? "", "export default async function* () {}\n", { mode: 0o600 });
+    const add = (name: string, ...kind: string[]) =>
+      pair.json(pair.callee, ["agents", "add", name, ...kind, ...settings]);
+    return {
+      exec: await add("new", "--exec", "true", "--output", "text"),
+      http: await add("far", "--http", "http://127.0.0.1:9/", "--headers-file", headers ?? ""),
+      module: await add("near", "--module", module ?? ""),
+    };
   },
   "agents list": ({ pair }) => pair.json(pair.callee, ["agents", "list"]),
+  "agents remove": ({ pair }) => pair.json(pair.callee, ["agents", "remove", "new", "--yes"]),
   send: ({ pair }) => pair.json(pair.caller, ["send", "eu-lab/echo", "--prompt", "sent"]),
   call: async ({ pair }) => framesOf(await pair.succeed(pair.caller, ["call", ...talk, "--json"])),
   "runs watch": async ({ pair, ended }) =>
