@@ -359,7 +359,7 @@ describe("an edit", () => {
     expect(codeOf(() => updateTrust(paths, (trust) => ({ ...trust })))).toBe("INTERNAL");
     const noSuchPeer = (): unknown =>
       updateTrust(paths, (trust) => grantPeer(trust, card.gateway, {}, 0));
-    expect(codeOf(noSuchPeer)).toBe("PEER_UNKNOWN");
+    expect(codeOf(noSuchPeer)).toBe("PEER_MISSING");
     expect([readFileSync(paths.config, "utf8"), readFileSync(paths.trust, "utf8")]).toEqual(before);
   });
 
