@@ -81,10 +81,10 @@ describe("the benchmarks", () => {
     const { requests } = await quickest(retained);
     const idle = { put: 0, list: 1, get: 0, delete: 0 };
     expect(requests).toEqual({
-      "callee idle, 10 retained": idle,
-      "callee answering one run, 10 retained": answering,
-      "caller idle, 10 retained": idle,
-      "caller closing one run, 10 retained": { put: 0, list: 1, get: 1, delete: 1 },
+      "callee idle, 10 for two weeks": idle,
+      "callee answering one run, 10 for two weeks": answering,
+      "caller idle, 10 for two weeks": idle,
+      "caller closing one run, 10 for two weeks": { put: 0, list: 1, get: 1, delete: 1 },
     });
   });
 

@@ -1,28 +1,36 @@
 import { systemRandom } from "../../src/base/random.ts";
 import type { GatewayName } from "../../src/base/names.ts";
-import { toSeconds } from "../../src/base/clock.ts";
+import { systemClock, toSeconds } from "../../src/base/clock.ts";
+import { limits } from "../../src/base/limits.ts";
 import type { TerminalPayload } from "../../src/protocol/frame.ts";
 import { SqliteDatabase } from "../../src/state/sqlite/database.ts";
 import { SqliteRecords } from "../../src/state/sqlite/records.ts";
 import { outboxFor, receiptFor, transcriptFor } from "../state/samples.ts";
 
 const dayMs = 86_400_000;
-/** Finished long enough ago to count against no rate, and not yet so long that anything is collected. */
+/** Finished long enough ago to count against no rate. */
 const youngestMs = 5 * 60_000;
-const oldestMs = 6 * dayMs;
+
+/** Finished runs that a state still holds. */
+export interface FinishedRuns {
+  readonly runs: number;
+  /** The time to live of their requests: they are kept for at least as long. */
+  readonly ttlMs: number;
+}
+
 /** As large as a signed request or answer of a short run. */
 const envelope = systemRandom.bytes(1024);
 
 const terminal: TerminalPayload = { status: "succeeded", result: "done" };
 
 /** Fills a state that nobody has open with finished runs that `peer` asked for here. */
-export function fillReceived(file: string, peer: GatewayName, runs: number, nowMs: number): void {
-  fill(file, runs, nowMs, (records, name, endedMs) => {
+export function fillReceived(file: string, peer: GatewayName, finished: FinishedRuns): void {
+  fill(file, finished, (records, name, endedMs, life) => {
     records.putReceipt(
       receiptFor(name, {
         from: peer,
         request: envelope,
-        ...lifeOf(endedMs),
+        ...life,
         receivedMs: endedMs - 1000,
         starts: 1,
         state: "ended",
@@ -39,13 +47,13 @@ export function fillReceived(file: string, peer: GatewayName, runs: number, nowM
 }
 
 /** Fills a state that nobody has open with closed runs that were asked of `peer`. */
-export function fillAsked(file: string, peer: GatewayName, runs: number, nowMs: number): void {
-  fill(file, runs, nowMs, (records, name, endedMs) => {
+export function fillAsked(file: string, peer: GatewayName, finished: FinishedRuns): void {
+  fill(file, finished, (records, name, endedMs, life) => {
     const record = outboxFor(name, {
       to: peer,
       envelope,
       payload: envelope.subarray(0, 512),
-      ...lifeOf(endedMs),
+      ...life,
       openedMs: endedMs - 1000,
       sentMs: endedMs - 990,
       state: "closed",
@@ -59,27 +67,28 @@ export function fillAsked(file: string, peer: GatewayName, runs: number, nowMs: 
   });
 }
 
-function fill(
-  file: string,
-  runs: number,
-  nowMs: number,
-  put: (records: SqliteRecords, name: string, endedMs: number) => void,
-): void {
+type Put = (
+  records: SqliteRecords,
+  name: string,
+  endedMs: number,
+  life: { readonly iat: number; readonly exp: number },
+) => void;
+
+/** As if as many had ended in any hour, from the oldest that is not collected yet. */
+function fill(file: string, { runs, ttlMs }: FinishedRuns, put: Put): void {
+  const newestMs = systemClock.now() - youngestMs;
+  const rangeMs = Math.max(limits.retentionMs, ttlMs) - dayMs;
   const database = new SqliteDatabase({ file });
   try {
     const records = new SqliteRecords(database);
     records.write(() => {
       for (let run = 0; run < runs; run += 1) {
-        const endedMs = nowMs - youngestMs - ((oldestMs - youngestMs) * run) / runs;
-        put(records, `run ${run}`, Math.floor(endedMs));
+        const endedMs = Math.floor(newestMs - (rangeMs * run) / runs);
+        const iat = toSeconds(endedMs) - 2;
+        put(records, `run ${run}`, endedMs, { iat, exp: iat + toSeconds(ttlMs) });
       }
     }, "durable");
   } finally {
     database.close();
   }
-}
-
-function lifeOf(endedMs: number): { readonly iat: number; readonly exp: number } {
-  const iat = toSeconds(endedMs) - 2;
-  return { iat, exp: iat + toSeconds(dayMs) };
 }

@@ -18,6 +18,8 @@ import type { Mailbox } from "../../src/mailbox/mailbox.ts";
 import { openWorker } from "../../src/mailbox/workers.ts";
 import { parseObjectKey, type ObjectName } from "../../src/protocol/object-key.ts";
 import { signingKeyFromSeed, type SigningKey } from "../../src/protocol/keys.ts";
+import { openMemoryState } from "../../src/state/memory.ts";
+import type { State } from "../../src/state/state.ts";
 import { createSqliteState, openSqliteState } from "../../src/state/sqlite.ts";
 import { aroundStore, type StoreCall } from "../../src/store/around.ts";
 import { logStore } from "../../src/store/log.ts";
@@ -50,6 +52,8 @@ export interface GatewayOptions {
   readonly store: Store;
   /** Where its state is, or will be. */
   readonly folder: string;
+  /** Whether its state is not kept in a file, but in memory alone. */
+  readonly forgets?: boolean;
   /** Writes what the state is to hold, into its file and before it is opened. */
   readonly fill?: (file: string) => void;
   readonly clock?: Clock;
@@ -73,6 +77,7 @@ export async function openBenchGateway({
   maxPeerRuns = 1_000_000,
   store: driver,
   folder,
+  forgets = false,
   fill,
   clock = systemClock,
   random = systemRandom,
@@ -80,10 +85,8 @@ export async function openBenchGateway({
   await mkdir(folder, { recursive: true });
   const metered = meterStore(driver);
   const retried = retryStore(logStore(metered.store, silentLogger, clock), { clock, random });
-  const place = { file: join(folder, "state.db"), clock, machine: "bench" };
-  if (!existsSync(place.file)) await (await createSqliteState(place)).close();
-  fill?.(place.file);
-  const state = await openSqliteState(place);
+  const file = join(folder, "state.db");
+  const state = forgets ? openMemoryState({ clock }) : await openState({ file, clock }, fill);
   const worker = openWorker({ folder: join(folder, "workers"), random });
   const trust = makeTrust(checkTrustDocument(trustDocument(self, peers, maxPeerRuns)));
   const done: BenchGateway["done"] = new EventEmitter();
@@ -110,12 +113,22 @@ export async function openBenchGateway({
   };
 }
 
+async function openState(
+  place: { readonly file: string; readonly clock: Clock },
+  fill: GatewayOptions["fill"],
+): Promise<State> {
+  const options = { ...place, machine: "bench" };
+  if (!existsSync(place.file)) await (await createSqliteState(options)).close();
+  fill?.(place.file);
+  return openSqliteState(options);
+}
+
 export interface Pair extends AsyncDisposable {
   readonly caller: BenchGateway;
   readonly callee: BenchGateway;
 }
 
-export interface PairOptions {
+export interface PairOptions extends Pick<GatewayOptions, "forgets"> {
   readonly clock?: Clock;
   /** For each of them. */
   readonly random?: () => Random;
@@ -128,8 +141,9 @@ export interface PairOptions {
 export async function openPair(
   { bucket, folder }: Setting,
   name: string,
-  { clock = systemClock, random = () => systemRandom, fillCaller, fillCallee }: PairOptions = {},
+  options: PairOptions = {},
 ): Promise<Pair> {
+  const { forgets = false, clock = systemClock, random = () => systemRandom } = options;
   const [hq, lab] = [newIdentity("hq"), newIdentity("lab")];
   const open = (self: Identity, peer: Identity, fill: PairOptions["fillCaller"]) =>
     openBenchGateway({
@@ -137,13 +151,14 @@ export async function openPair(
       peers: [peer],
       store: bucket.store(name),
       folder: join(folder, name, self.name),
+      forgets,
       fill: (file) => fill?.(file, peer.name),
       clock,
       random: random(),
     });
   await using opened = new AsyncDisposableStack();
-  const caller = opened.use(await open(hq, lab, fillCaller));
-  const callee = opened.use(await open(lab, hq, fillCallee));
+  const caller = opened.use(await open(hq, lab, options.fillCaller));
+  const callee = opened.use(await open(lab, hq, options.fillCallee));
   const pair = opened.move();
   return { caller, callee, [Symbol.asyncDispose]: () => pair.disposeAsync() };
 }

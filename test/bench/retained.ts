@@ -1,9 +1,9 @@
-import { systemClock } from "../../src/base/clock.ts";
+import { limits } from "../../src/base/limits.ts";
 import { systemRandom, type Random } from "../../src/base/random.ts";
 import { poll } from "../../src/gateway/poll.ts";
 import { answered, requireSuccess, sending } from "./asking.ts";
 import { numberText, roundsOf, type Benchmark, type Setting } from "./benchmark.ts";
-import { fillAsked, fillReceived } from "./finished-runs.ts";
+import { fillAsked, fillReceived, type FinishedRuns } from "./finished-runs.ts";
 import { agents, openPair, type BenchGateway, type Pair } from "./gateways.ts";
 import { requestCells, requestColumns, since, type Requests } from "./requests.ts";
 import { inTurn, msCell, Series, spreadCells, spreadColumns, timed } from "./series.ts";
@@ -13,21 +13,23 @@ export const retained: Benchmark = {
   name: "retained",
   run: async (setting) => {
     await using opened = new AsyncDisposableStack();
-    const open = async (runs: number): Promise<Passes> =>
-      passesOf(opened.use(await openFilled(setting, runs)));
-    const empty = await open(0);
-    const sizes = { full: [1000, 100_000], quick: [1000], least: [10] }[setting.size];
-    const filled = new Map<number, Passes>();
-    for (const runs of sizes) filled.set(runs, await open(runs));
+    const open = async (name: string, finished: FinishedRuns): Promise<Passes> =>
+      passesOf(opened.use(await openFilled(setting, name, finished)));
+    const empty = await open("nothing", { runs: 0, ttlMs: 0 });
+    const filled = new Map<string, Passes>();
+    for (const finished of memories[setting.size]) {
+      const name = nameOf(finished);
+      filled.set(name, await open(name, finished));
+    }
 
     const all = [empty, ...filled.values()].flatMap((passes) => Object.values(passes));
     await inTurn(
       roundsOf(setting, 50),
       all.map(({ series }) => series),
     );
-    const compared = [...filled].flatMap(([runs, passes]) =>
+    const compared = [...filled].flatMap(([memory, passes]) =>
       passNames.map((name) => ({
-        what: `${name}, ${numberText(runs)} retained`,
+        what: `${name}, ${memory}`,
         pass: passes[name],
         beside: empty[name],
       })),
@@ -35,7 +37,7 @@ export const retained: Benchmark = {
     return {
       title: "A pass over a long memory",
       about:
-        "One pass (`postern poll` without the start of its process) with so many finished runs of about 1 KiB each retained in its state (received ones at the callee, asked ones at the caller), beside a pass of a gateway that remembers nothing.",
+        "One pass (`postern poll` without the start of its process) with so many finished runs retained in its state, each with about 1 KiB of request and of answer (received ones at the callee, asked ones at the caller), beside a pass of a gateway that remembers nothing. Runs are kept for a week, or for as long as their requests could have lived, which is two weeks at most.",
       tables: [
         {
           columns: ["time over an empty state's", ...spreadColumns, "ms", "empty ms"],
@@ -55,6 +57,24 @@ export const retained: Benchmark = {
     };
   },
 };
+
+const { defaultTtlMs, maxTtlMs } = limits;
+const memories: Readonly<Record<Setting["size"], readonly FinishedRuns[]>> = {
+  full: [
+    { runs: 1000, ttlMs: defaultTtlMs },
+    { runs: 100_000, ttlMs: defaultTtlMs },
+    { runs: 100_000, ttlMs: maxTtlMs },
+  ],
+  quick: [
+    { runs: 1000, ttlMs: defaultTtlMs },
+    { runs: 1000, ttlMs: maxTtlMs },
+  ],
+  least: [{ runs: 10, ttlMs: maxTtlMs }],
+};
+
+function nameOf({ runs, ttlMs }: FinishedRuns): string {
+  return `${numberText(runs)} for ${ttlMs === maxTtlMs ? "two weeks" : "a week"}`;
+}
 
 const passNames = [
   "callee idle",
@@ -109,12 +129,11 @@ class Pass {
   }
 }
 
-function openFilled(setting: Setting, runs: number): Promise<Pair> {
-  const nowMs = systemClock.now();
-  return openPair(setting, `retained-${runs}`, {
+function openFilled(setting: Setting, name: string, finished: FinishedRuns): Promise<Pair> {
+  return openPair(setting, `retained-${name.replaceAll(/\W/g, "-")}`, {
     random: () => unremarkable,
-    fillCaller: (file, callee) => fillAsked(file, callee, runs, nowMs),
-    fillCallee: (file, caller) => fillReceived(file, caller, runs, nowMs),
+    fillCaller: (file, callee) => fillAsked(file, callee, finished),
+    fillCallee: (file, caller) => fillReceived(file, caller, finished),
   });
 }
 
