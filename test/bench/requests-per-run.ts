@@ -21,7 +21,6 @@ export const requestsPerRun: Benchmark = {
     await using pair = await openPair(setting, "requests", { clock, random });
     const minutes = { full: 1440, quick: 120, least: 60 }[setting.size];
     const runs = roundsOf(setting, 60);
-    await short(pair); // Claims the gateway's name, which is done once an hour.
 
     const found = [
       await counted(pair, "a short run among others", runs, () => short(pair)),

@@ -14,7 +14,6 @@ export const roundTrips: Benchmark = {
   name: "round-trips",
   run: async (setting) => {
     await using pair = await openPair(setting, "round-trips");
-    await callsAtOnce(pair, 1, 1); // Claims the gateway's name, which is done once an hour.
     const one = await answeredAtOnce(setting, pair, 1);
     const many = await answeredAtOnce(setting, pair, 16);
     return {

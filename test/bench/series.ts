@@ -43,7 +43,7 @@ export class Series {
  * whatever else the machine does meanwhile, it does to all alike.
  */
 export async function inTurn(rounds: number, series: readonly Series[]): Promise<void> {
-  const warmUps = Math.min(10, Math.ceil(rounds / 4));
+  const warmUps = Math.min(10, Math.floor(rounds / 4));
   for (let round = -warmUps; round < rounds; round += 1) {
     if (round === 0) for (const one of series) one.forget();
     const first = (round + warmUps) % series.length;
