@@ -81,6 +81,9 @@ export const limits = {
   quarantineEntriesPerPeer: 1000,
   /** Subjects whose latest trouble is remembered. */
   maxTroubles: 1000,
+  maxTroubleCharacters: 500,
+  /** How often a service whose outcome does not change has the state remember it. */
+  troublesTellMs: minute,
 
   listPageKeys: 1000,
   /** Open and unpublished runs looked at in one pass. */

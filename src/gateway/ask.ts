@@ -8,6 +8,7 @@ import { newNonce, type Mailbox } from "../mailbox/mailbox.ts";
 import type { RequestBody, RequestPayload } from "../protocol/request.ts";
 import type { JsonValue } from "../protocol/fields.ts";
 import type { OutboxRecord } from "../state/state.ts";
+import { watchAsking } from "./troubles.ts";
 
 /** Logical names that stand for agents elsewhere: `sre` -> `eu-lab/diagnose`. */
 export type Routes = ReadonlyMap<string, AgentAddress>;
@@ -43,7 +44,11 @@ export interface Asked {
  * peer counts any more, `TRUST_*`, `IDEMPOTENCY_CONFLICT`, `TTL_INVALID`, `PAYLOAD_INVALID`, `STATE_ELSEWHERE`, or as
  * the state does.
  */
-export async function ask(box: Mailbox, routes: Routes, request: Ask): Promise<Asked> {
+export function ask(box: Mailbox, routes: Routes, request: Ask): Promise<Asked> {
+  return watchAsking(box, undefined, () => commit(box, routes, request));
+}
+
+async function commit(box: Mailbox, routes: Routes, request: Ask): Promise<Asked> {
   const { gateway, agent } = resolveTarget(request.target, routes);
   await requireTrust(box);
   // Without a key that verifies, no answer could ever be believed.
@@ -72,8 +77,8 @@ export async function ask(box: Mailbox, routes: Routes, request: Ask): Promise<A
 }
 
 /** Puts a request that was asked, if that is due. Rejects as the store does: the request is kept and sent later. */
-export function deliver(box: Mailbox, asked: Asked): Promise<void> {
-  return sendIfDue(box, asked.record);
+export function deliver(box: Mailbox, { record }: Asked): Promise<void> {
+  return watchAsking(box, record.to, () => sendIfDue(box, record));
 }
 
 /** Throws `TARGET_UNKNOWN` or `NAME_INVALID`. */

@@ -4,7 +4,7 @@ import type { RunId } from "../base/names.ts";
 import { follow } from "../mailbox/follow.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
 import { Pace, type PaceBounds } from "./pace.ts";
-import { isOfOneRun } from "./responder.ts";
+import { isOfOneRun, type Failure, type Troubles } from "./troubles.ts";
 
 /** When one asked run is looked at again. */
 interface Turn {
@@ -19,13 +19,15 @@ interface Turn {
 export class Asker {
   readonly #box: Mailbox;
   readonly #bounds: PaceBounds;
+  readonly #troubles: Troubles;
   readonly #problems: PosternError[] = [];
   #turns = new Map<RunId, Turn>();
   #closed = 0;
 
-  constructor(box: Mailbox, bounds: PaceBounds) {
+  constructor(box: Mailbox, bounds: PaceBounds, troubles: Troubles) {
     this.#box = box;
     this.#bounds = bounds;
+    this.#troubles = troubles;
   }
 
   /** Runs that were closed here. */
@@ -40,8 +42,8 @@ export class Asker {
 
   /**
    * One look for an answer to every run that is due; says when the next one is, in milliseconds from now, or
-   * Infinity. Rejects with what fails for all of them alike, as store,
-   * state and trust document do; what is wrong with one run is among the problems.
+   * Infinity. Rejects with what fails for all of them alike, as store, state and trust document do; what is
+   * wrong with one run is among the problems, and a trouble of its callee.
    */
   async look(signal?: AbortSignal): Promise<number> {
     const asked = await this.#box.state.askedRuns({ limit: limits.askedPerPass });
@@ -62,13 +64,18 @@ export class Asker {
   }
 
   async #lookAt(runId: RunId, { pace }: Turn): Promise<void> {
+    const refused: Failure[] = [];
     try {
-      const frames = follow(this.#box, runId, { once: true });
+      const onRefused = (failure: Failure): void => void refused.push(failure);
+      const frames = follow(this.#box, runId, { once: true, onRefused });
       let step = await frames.next();
-      if (step.done === true) pace.foundNothing();
-      else pace.found();
+      const found = step.done !== true;
+      if (found) pace.found();
+      else pace.foundNothing();
       while (step.done !== true) step = await frames.next();
-      if (step.value.status === "closed") this.#closed += 1;
+      const closed = step.value.status === "closed";
+      if (closed) this.#closed += 1;
+      if (found || closed || refused.length > 0) await this.#note(runId, refused.at(-1));
     } catch (thrown) {
       pace.foundNothing();
       const error = asPosternError(thrown);
@@ -76,6 +83,15 @@ export class Asker {
       if (!isOfOneRun(error)) throw error;
       this.#box.log.warn({ runId, code: error.code }, "the answers to a run cannot be read");
       this.#problems.push(error);
+      await this.#note(runId, error);
     }
+  }
+
+  /** What has failed of a run's callee; without a failure, something went well. */
+  async #note(runId: RunId, failure: Failure | undefined): Promise<void> {
+    const record = await this.#box.state.outboxRecord(runId);
+    if (record === undefined) return;
+    if (failure === undefined) this.#troubles.wentWell(record.to);
+    else this.#troubles.failed(record.to, failure);
   }
 }

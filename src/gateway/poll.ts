@@ -6,6 +6,7 @@ import { Asker } from "./asker.ts";
 import { Pace } from "./pace.ts";
 import { sweepFrames } from "../mailbox/sweep.ts";
 import { Responder, type MayStart, type Responded, type ResponderOptions } from "./responder.ts";
+import { isOfOneRun, Troubles } from "./troubles.ts";
 
 export interface PollOptions extends ResponderOptions {
   /** Admits at most so many runs. */
@@ -35,12 +36,33 @@ export interface PollReport extends Responded {
  * after what runs has come to its end.
  */
 export async function poll(box: Mailbox, options: PollOptions): Promise<PollReport> {
+  const troubles = new Troubles(box);
+  try {
+    const report = await wholePass(box, options, troubles);
+    troubles.ended(
+      "answering",
+      report.problems.find((problem) => !isOfOneRun(problem)),
+    );
+    return report;
+  } catch (thrown) {
+    troubles.ended("answering", asPosternError(thrown));
+    throw thrown;
+  } finally {
+    await troubles.tell();
+  }
+}
+
+async function wholePass(
+  box: Mailbox,
+  options: PollOptions,
+  troubles: Troubles,
+): Promise<PollReport> {
   // Said even when nothing waits: a document that cannot be used is no reason for silence.
   await requireTrust(box);
-  const asker = new Asker(box, { minDelayMs: 0, maxDelayMs: 0 });
+  const asker = new Asker(box, { minDelayMs: 0, maxDelayMs: 0 }, troubles);
   const asking = await failureOf(asker.look(options.signal));
   const problems = [...asker.takeProblems(), ...asking];
-  const responder = new Responder(box, options);
+  const responder = new Responder(box, options, troubles);
   await respond(box, responder, options);
   if (box.random.fraction() * limits.passesPerSweep < 1) await sweepFrames(box);
   const collected = await collectSlice(box);

@@ -1,6 +1,6 @@
 import { asPosternError, PosternError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
-import type { AgentName, GatewayName, RunId } from "../base/names.ts";
+import type { AgentName, GatewayName } from "../base/names.ts";
 import type { Handler } from "../handlers/handler.ts";
 import { admit, type Waiting } from "../mailbox/admit.ts";
 import {
@@ -10,15 +10,14 @@ import {
   type ListedCancel,
 } from "../mailbox/cancel.ts";
 import { publishEnding } from "../mailbox/end.ts";
-import { isOwnTrustCode } from "../mailbox/grants.ts";
 import { scanInbox } from "../mailbox/inbox.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
 import { takeOver, type OnCrash } from "../mailbox/take-over.ts";
-import { wholeStoreCodes } from "../store/store.ts";
 import { parseEnvelope } from "../protocol/envelope.ts";
 import type { Receipt, RunRef } from "../protocol/receipt.ts";
 import { decodeRequest } from "../protocol/request.ts";
 import { Run } from "./run.ts";
+import { isOfOneRun, Troubles, type Failure } from "./troubles.ts";
 
 /** What requests to one agent run, and how. */
 export interface AgentRoute {
@@ -41,6 +40,8 @@ export interface Responded {
   waiting: number;
 }
 
+const quarantinedText = "what it sent was refused: see `postern quarantine list`";
+
 /** Whether one more run may start, besides so many whose admission is on its way. */
 export type MayStart = (onTheirWay: number) => boolean;
 
@@ -51,6 +52,7 @@ export type MayStart = (onTheirWay: number) => boolean;
 export class Responder {
   readonly #box: Mailbox;
   readonly #options: ResponderOptions;
+  readonly #troubles: Troubles;
   readonly #runs = new Map<string, Run>();
   /** Admissions on their way, each with whose request it is. */
   readonly #admitting = new Map<Promise<unknown>, GatewayName>();
@@ -68,9 +70,10 @@ export class Responder {
   /** Aborted, and replaced, whenever a run is done here. */
   #wake = new AbortController();
 
-  constructor(box: Mailbox, options: ResponderOptions) {
+  constructor(box: Mailbox, options: ResponderOptions, troubles = new Troubles(box)) {
     this.#box = box;
     this.#options = options;
+    this.#troubles = troubles;
   }
 
   get counts(): Readonly<Responded> {
@@ -103,7 +106,7 @@ export class Responder {
     const limit = limits.recoverPerPass;
     for (const ref of await state.receiptRefs({ are: "unacknowledged", limit })) {
       if (this.#isActive(ref)) continue;
-      await this.#apart(ref.runId, async () => {
+      await this.#apart(ref, async () => {
         const receipt = await state.receipt(ref);
         if (receipt?.ended?.acknowledged === false) await publishEnding(this.#box, receipt);
       });
@@ -113,7 +116,7 @@ export class Responder {
       if (this.#isActive(ref)) continue;
       while (this.#isFull() && this.#box.clock.now() < untilMs) await this.#oneDone();
       if (this.#isFull() || !mayStart(0)) return;
-      await this.#apart(ref.runId, async () => {
+      await this.#apart(ref, async () => {
         const receipt = await state.receipt(ref);
         // Another process may have ended it since it was listed, or even collected it.
         if (receipt === undefined || receipt.ended !== null) return;
@@ -179,8 +182,8 @@ export class Responder {
   }
 
   #admitSoon(waiting: Waiting, scan: Scan): void {
-    const { runId, from } = waiting.name;
-    const admission: Promise<void> = this.#apart(runId, () => this.#admit(waiting, scan))
+    const { from } = waiting.name;
+    const admission: Promise<void> = this.#apart(waiting.name, () => this.#admit(waiting, scan))
       .catch((thrown: unknown) => {
         scan.failure ??= asPosternError(thrown);
       })
@@ -221,10 +224,12 @@ export class Responder {
   }
 
   async #admit(waiting: Waiting, scan: Scan): Promise<void> {
+    const { from } = waiting.name;
     const result = await admit(this.#box, waiting, (agent) => this.#maxRunOf(agent));
     switch (result.status) {
       case "admitted":
         this.#counts.admitted += 1;
+        this.#troubles.wentWell(from);
         this.#start(result.receipt, result.request);
         return;
       case "exists":
@@ -233,16 +238,19 @@ export class Responder {
         return;
       case "answered":
         this.#counts.answered += 1;
+        this.#troubles.wentWell(from);
         return;
       case "quarantined":
-        if (result.answer === "kept") this.#counts.quarantined += 1;
+        if (result.answer === "kept") {
+          this.#counts.quarantined += 1;
+          this.#noteTrouble(from, { code: result.code, message: quarantinedText });
+        }
         // Their names cost nothing to invent: what else lies there under any of them stays unread.
-        if (result.answer === "over-budget" && this.#isStranger(waiting.name.from))
-          scan.takesStrangers = false;
+        if (result.answer === "over-budget" && this.#isStranger(from)) scan.takesStrangers = false;
         return;
       case "waits":
         this.#counts.waiting += 1;
-        if (result.code === "QUOTA_REACHED") scan.full.add(waiting.name.from);
+        if (result.code === "QUOTA_REACHED") scan.full.add(from);
         this.#box.log.info({ run: waiting.name.runId, code: result.code }, "a request waits");
         return;
       case "gone":
@@ -285,10 +293,15 @@ export class Responder {
       this.#wake.abort();
       this.#wake = new AbortController();
     };
-    run.done.then(forget, (thrown: unknown) => {
+    const end = (): void => {
+      forget();
+      this.#troubles.wentWell(receipt.from);
+    };
+    run.done.then(end, (thrown: unknown) => {
       forget();
       const error = asPosternError(thrown);
       this.#problems.push(error);
+      if (isOfOneRun(error)) this.#troubles.failed(receipt.from, error);
       this.#box.log.error(
         { run: receipt.runId, code: error.code, err: error },
         "a run could not be ended and stays open",
@@ -357,15 +370,24 @@ export class Responder {
   }
 
   /** What is wrong with a single run or request does not stand in the way of the others. */
-  async #apart(run: RunId, work: () => Promise<void>): Promise<void> {
+  async #apart({ from, runId }: Pick<RunRef, "from" | "runId">, work: () => Promise<void>) {
     try {
       await work();
     } catch (thrown) {
       const error = asPosternError(thrown);
       if (!isOfOneRun(error)) throw error;
       this.#problems.push(error);
-      this.#box.log.error({ run, code: error.code, err: error }, "a run cannot be dealt with now");
+      this.#noteTrouble(from, error);
+      this.#box.log.error(
+        { run: runId, code: error.code, err: error },
+        "a run cannot be dealt with now",
+      );
     }
+  }
+
+  /** Strangers' names cost nothing to invent: what is remembered of them is in quarantine. */
+  #noteTrouble(from: GatewayName, failure: Failure): void {
+    if (!this.#isStranger(from)) this.#troubles.failed(from, failure);
   }
 }
 
@@ -392,12 +414,6 @@ class Scan {
     this.#over ||= !this.mayStart(0);
     return this.goesOn;
   }
-}
-
-/** Whether a failure tells of one run or one object, and not of the store, the state or this gateway. */
-export function isOfOneRun({ code, class: kind }: PosternError): boolean {
-  if (kind === "store") return !wholeStoreCodes.has(code);
-  return kind === "trust" && !isOwnTrustCode(code);
 }
 
 function runKey({ from, runId, requestDigest }: RunRef): string {

@@ -8,6 +8,7 @@ import { Asker } from "./asker.ts";
 import { Pace, type PaceBounds } from "./pace.ts";
 import { collectSlice } from "./poll.ts";
 import { Responder, type Responded, type ResponderOptions } from "./responder.ts";
+import { Troubles, type Part } from "./troubles.ts";
 
 export interface ServeOptions extends ResponderOptions, PaceBounds {
   /** How long runs may go on after `signal`; then they end `interrupted`. In milliseconds. */
@@ -41,6 +42,7 @@ class Service {
   readonly #options: ServeOptions;
   readonly #responder: Responder;
   readonly #asker: Asker;
+  readonly #troubles: Troubles;
   readonly #pace: Pace;
   readonly #over = new AbortController();
   #failure: PosternError | undefined;
@@ -49,8 +51,9 @@ class Service {
   constructor(box: Mailbox, options: ServeOptions) {
     this.#box = box;
     this.#options = options;
-    this.#responder = new Responder(box, options);
-    this.#asker = new Asker(box, options);
+    this.#troubles = new Troubles(box);
+    this.#responder = new Responder(box, options, this.#troubles);
+    this.#asker = new Asker(box, options, this.#troubles);
     this.#pace = new Pace(options);
   }
 
@@ -63,12 +66,13 @@ class Service {
     haste?.addEventListener("abort", stop, { once: true });
     try {
       await Promise.all([
-        this.#repeat(() => this.#answer()),
-        this.#repeat(() => this.#ask()),
-        this.#repeat(() => this.#tidy()),
+        this.#repeat("answering", () => this.#answer()),
+        this.#repeat("asking", () => this.#ask()),
+        this.#repeat("tidying", () => this.#tidy()),
       ]);
       await this.#windUp();
     } finally {
+      await this.#troubles.tell({ last: true });
       signal.removeEventListener("abort", end);
       haste?.removeEventListener("abort", stop);
     }
@@ -77,19 +81,23 @@ class Service {
   }
 
   /** Does the same until the service is over. `work` says how long to wait; after a failure that is the longest. */
-  async #repeat(work: () => Promise<Wait>): Promise<void> {
+  async #repeat(part: Part, work: () => Promise<Wait>): Promise<void> {
     const { signal } = this.#over;
     while (!signal.aborted) {
-      const { ms, wake = neverAborted } = await this.#spared(work);
+      const { ms, wake = neverAborted } = await this.#spared(part, work);
+      await this.#troubles.tell();
       if (ms > 0) await this.#box.clock.sleep(ms, AbortSignal.any([signal, wake]));
     }
   }
 
-  async #spared(work: () => Promise<Wait>): Promise<Wait> {
+  async #spared(part: Part, work: () => Promise<Wait>): Promise<Wait> {
     try {
-      return await work();
+      const wait = await work();
+      this.#troubles.ended(part);
+      return wait;
     } catch (thrown) {
       const error = asPosternError(thrown);
+      this.#troubles.ended(part, error);
       if (lastingCodes.has(error.code)) {
         this.#failure ??= error;
         this.#over.abort();

@@ -4,7 +4,13 @@ import type { ObjectKey, RunId } from "../base/names.ts";
 import type { TerminalPayload } from "../protocol/frame.ts";
 import { objectKey, parseObjectKey } from "../protocol/object-key.ts";
 import type { OutboxRecord, Transcript } from "../state/state.ts";
-import { beginningOf, FrameReader, framesOfTranscript, type PlacedFrame } from "./frame-reader.ts";
+import {
+  beginningOf,
+  FrameReader,
+  framesOfTranscript,
+  type OnRefused,
+  type PlacedFrame,
+} from "./frame-reader.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { repeatCancel, sendIfDue } from "./send.ts";
 
@@ -23,6 +29,8 @@ export interface FollowOptions {
    * is read twice until the run can be closed; what it yields is what it read.
    */
   readonly once?: boolean;
+  /** Told of each envelope that does not verify; it counts as absent. */
+  readonly onRefused?: OnRefused;
 }
 
 /**
@@ -50,7 +58,8 @@ export async function* follow(
     const isEnd = final?.event === "terminal";
     if ((silent || isEnd) && !reader.isWhole) {
       // The transcript takes every envelope of the attempt; and how long it is silent, the last frame tells.
-      reader = new FrameReader(box, record, beginningOf(reader.attempt));
+      const from = beginningOf(reader.attempt);
+      reader = new FrameReader(box, record, { ...options, from });
     } else if (isEnd) {
       const { transcript, status } = await close(box, record, reader, final.payload);
       if (status === "stood") continue;
@@ -74,8 +83,9 @@ export async function* follow(
 }
 
 /** A single look goes on from where the last one came to. */
-function readerOf(box: Mailbox, record: OutboxRecord, { once }: FollowOptions): FrameReader {
-  return new FrameReader(box, record, (once === true ? record.read : null) ?? undefined);
+function readerOf(box: Mailbox, record: OutboxRecord, options: FollowOptions): FrameReader {
+  const from = (options.once === true ? record.read : null) ?? beginningOf(1);
+  return new FrameReader(box, record, { ...options, from });
 }
 
 interface Silence {

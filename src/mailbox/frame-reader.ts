@@ -20,6 +20,15 @@ import { readObject } from "./read-object.ts";
 /** A verified frame with its place in the run. */
 export type PlacedFrame = Frame & { readonly attempt: number; readonly seq: number };
 
+/** Is told why an envelope does not verify. */
+export type OnRefused = (error: PosternError) => void;
+
+export interface FrameReaderOptions {
+  /** Where to go on from; without it, the first attempt is read from its beginning. */
+  readonly from?: ReadPosition;
+  readonly onRefused?: OnRefused;
+}
+
 interface ReadEnvelope extends TranscriptEnvelope {
   readonly payload: FramesPayload;
 }
@@ -31,6 +40,7 @@ interface ReadEnvelope extends TranscriptEnvelope {
 export class FrameReader {
   readonly #box: Mailbox;
   readonly #record: OutboxRecord;
+  readonly #onRefused: OnRefused | undefined;
   #attempt: number;
   /** The number of the next frame, and the chain value of the envelope before it. */
   #seq: number;
@@ -40,10 +50,11 @@ export class FrameReader {
   #broken = false;
   #bytes = 0;
 
-  /** Goes on from where frames were read to before, or begins with the first attempt. */
-  constructor(box: Mailbox, record: OutboxRecord, from: ReadPosition = beginningOf(1)) {
+  constructor(box: Mailbox, record: OutboxRecord, options: FrameReaderOptions = {}) {
+    const { from = beginningOf(1), onRefused } = options;
     this.#box = box;
     this.#record = record;
+    this.#onRefused = onRefused;
     this.#attempt = from.attempt;
     this.#seq = from.seq;
     this.#prev = from.prev;
@@ -158,6 +169,7 @@ export class FrameReader {
       const error = asPosternError(thrown);
       if (isOwnTrustCode(error.code) || !isOfOneObject(error)) throw error;
       this.#box.log.warn({ key, code: error.code }, "frames do not verify and count as absent");
+      this.#onRefused?.(error);
       return undefined;
     }
   }
