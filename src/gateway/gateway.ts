@@ -11,7 +11,7 @@ import type { Liveness } from "../state/state.ts";
 import { lazyStore } from "../store/lazy.ts";
 import { logStore } from "../store/log.ts";
 import { meterStore, type StoreCounts } from "../store/meter.ts";
-import { openStore, parseStoreUrl } from "../store/open.ts";
+import { openStore, parseStoreUrl, type OpenStoreOptions } from "../store/open.ts";
 import { retryStore } from "../store/retry.ts";
 import { agentRoutes } from "./agent-routes.ts";
 import type { Routes } from "./ask.ts";
@@ -41,6 +41,8 @@ export interface OpenGatewayOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Whether this process will admit (`poll`, `serve`): then it holds a worker's lock until it is closed. */
   readonly admits?: boolean;
+  /** Whether it only looks: then nothing is written to the store (`STORE_READ_ONLY`). */
+  readonly readOnly?: boolean;
   /** The machine's own when absent. */
   readonly clock?: Clock;
   readonly random?: Random;
@@ -55,13 +57,14 @@ export async function openGateway({
   log = silentLogger,
   env = {},
   admits = false,
+  readOnly = false,
   clock = systemClock,
   random = systemRandom,
 }: OpenGatewayOptions): Promise<Gateway> {
   const { paths, config, signingKey } = openHome(home);
   await using undo = new AsyncDisposableStack();
 
-  const metered = meterStore(storeOf(config, clock, random));
+  const metered = meterStore(storeOf(config, { clock, random, readOnly }));
   const store = retryStore(logStore(metered.store, log, clock), { clock, random });
   undo.defer(() => store.close());
   const state = await openSqliteState({ file: paths.state, clock, machine: machineName() });
@@ -89,11 +92,11 @@ export async function openGateway({
   };
 }
 
-function storeOf(config: Config, clock: Clock, random: Random) {
+function storeOf(config: Config, options: Omit<OpenStoreOptions, "create" | "expectedId">) {
   const url = parseStoreUrl(config.store);
   const capabilities = { driver: url.kind, location: url.location, atomicPut: "probe" } as const;
   const pinned = config.storeId === undefined ? {} : { expectedId: config.storeId };
-  return lazyStore(capabilities, () => openStore(url, { clock, random, ...pinned }));
+  return lazyStore(capabilities, () => openStore(url, { ...options, ...pinned }));
 }
 
 /** For a process that admits nothing: it is nobody's worker and never asks about others. */

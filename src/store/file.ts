@@ -37,6 +37,8 @@ export interface FileStoreOptions {
   readonly expectedId?: string;
   /** `never` writes as on a file system without hard links; by default that is found out. */
   readonly hardLinks?: "detect" | "never";
+  /** Writes nothing while it is opened: what the folder can do is not found out, and nothing is tidied up. */
+  readonly readOnly?: boolean;
 }
 
 /**
@@ -44,7 +46,7 @@ export interface FileStoreOptions {
  * what any operation may throw.
  */
 export async function openFileStore(folder: string, options: FileStoreOptions): Promise<FileStore> {
-  const { clock, random, create = false, expectedId, hardLinks = "detect" } = options;
+  const { clock, random, create = false, expectedId, readOnly = false } = options;
   try {
     if (create) makeRoot(folder);
     const root = await rootOf(folder);
@@ -52,11 +54,10 @@ export async function openFileStore(folder: string, options: FileStoreOptions): 
     if (!create) await FileIdentity.read(root, expectedId);
     const temporaries = new FileTemporaries(root, random);
     await temporaries.check();
-    const place =
-      hardLinks === "never" ? placeByClaim(clock) : await choosePlace(temporaries, clock);
+    const place = await placeOf(temporaries, options);
     if (create) await makeIdentity(root, temporaries, place);
     const identity = await FileIdentity.read(root, expectedId);
-    await temporaries.sweep(clock.now() - limits.staleTemporaryMs);
+    if (!readOnly) await temporaries.sweep(clock.now() - limits.staleTemporaryMs);
     return new FileStore(root, identity, temporaries, place);
   } catch (thrown) {
     throw fileError(thrown, `open the store in ${folder}`);
@@ -75,6 +76,14 @@ function makeRoot(folder: string): void {
     const what = `no store can be made in ${folder}: ${why}; name another folder`;
     throw new PosternError("STORE_MISSING", what, { cause });
   }
+}
+
+function placeOf(
+  temporaries: FileTemporaries,
+  { clock, hardLinks, readOnly }: FileStoreOptions,
+): Place | Promise<Place> {
+  if (hardLinks === "never") return placeByClaim(clock);
+  return readOnly === true ? placeByLink : choosePlace(temporaries, clock);
 }
 
 async function rootOf(folder: string): Promise<string> {

@@ -4,6 +4,7 @@ import { PosternError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import { openFileStore } from "./file.ts";
 import { isStoreKey } from "./key.ts";
+import { readOnlyStore } from "./read-only.ts";
 import type { Store } from "./store.ts";
 
 /** Where a store lies. `location` is the URL in its one spelling. */
@@ -34,10 +35,17 @@ export interface OpenStoreOptions {
   readonly create?: boolean;
   /** The id (`capabilities.id`) that the store had when it was first met. */
   readonly expectedId?: string;
+  /** Nothing is written, not even to find out what a folder can do; see `readOnlyStore`. */
+  readonly readOnly?: boolean;
 }
 
 /** Throws `STORE_URL_INVALID`, and what the store's first look may throw. Nothing is asked of a bucket yet. */
 export async function openStore(url: StoreUrl, options: OpenStoreOptions): Promise<Store> {
+  const store = await openDriver(url, options);
+  return options.readOnly === true ? readOnlyStore(store) : store;
+}
+
+async function openDriver(url: StoreUrl, options: OpenStoreOptions): Promise<Store> {
   if (url.kind === "file") return await openFileStore(url.folder, options);
   // Loaded when needed: the SDK takes longer to load than all the rest together.
   const { S3Store } = await import("./s3.ts");

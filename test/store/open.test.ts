@@ -1,13 +1,16 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { utf8 } from "../../src/base/bytes.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { PosternError } from "../../src/base/errors.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import { openStore, parseStoreUrl } from "../../src/store/open.ts";
 import { rejectionCode } from "../support/rejection.ts";
+import { keyOf } from "../support/store-key.ts";
+import { treeOf } from "../support/tree.ts";
 
 const deps = { clock: systemClock, random: systemRandom };
 
@@ -139,6 +142,28 @@ describe("openStore", () => {
         atomicPut: "yes",
         id,
       });
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it("writes nothing at all where it opens a folder to be read", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "postern-open-"));
+    try {
+      const url = parseStoreUrl(pathToFileURL(folder).href);
+      const made = await openStore(url, { ...deps, create: true });
+      await made.put(keyOf("a/b"), utf8("x"));
+      const leftOver = join(folder, ".postern-tmp", "old");
+      await writeFile(leftOver, "x");
+      await utimes(leftOver, 1, 1);
+      const before = treeOf(folder);
+      const opened = await openStore(url, { ...deps, readOnly: true });
+      expect(await opened.get(keyOf("a/b"), { maxBytes: 9 })).toMatchObject({ status: "found" });
+      expect((await opened.list({ prefix: "a/", limit: 9 })).entries).toHaveLength(1);
+      expect(await rejectionCode(opened.put(keyOf("a/c"), utf8("x")))).toBe("STORE_READ_ONLY");
+      expect(await rejectionCode(opened.delete(keyOf("a/b")))).toBe("STORE_READ_ONLY");
+      await opened.close();
+      expect(treeOf(folder)).toEqual(before);
     } finally {
       await rm(folder, { recursive: true });
     }
