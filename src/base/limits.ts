@@ -162,6 +162,12 @@ export const limits = {
   editLockWaitMs: 5 * second,
   /** How long a trust document is good after an edit by the command line. */
   trustLifetimeMs: 365 * day,
+  /** `postern status`: how long before its end a trust document is worth attention, unless told. */
+  warnTrustMs: 14 * day,
+  /** `postern status`: how long what a peer caused, and nobody can undo, is worth attention. */
+  recentTroubleMs: day,
+  /** `postern status`: senders, peers and troubles that one screen names, of each. */
+  statusScreenRows: 10,
   cardLifetimeMs: 365 * day,
   /** A card's text with whatever white space it gained on its way. */
   maxCardTextBytes: 2 * 1024 * 1024,

@@ -27,6 +27,12 @@ export function formatDuration(ms: number): string {
   return fitting === undefined ? `${ms}ms` : `${ms / fitting[1]}${fitting[0]}`;
 }
 
+/** For people who want to know how old something is: whole units of the largest that fits, rounded down. */
+export function roughDuration(ms: number): string {
+  const [name, unit] = [...unitMs].findLast(([, size]) => ms >= size) ?? ["s", 1000];
+  return `${Math.floor(ms / unit)}${name}`;
+}
+
 /** A flag whose value is a length of time, in milliseconds. */
 export const duration = custom<number>({
   helpValue: "TIME",

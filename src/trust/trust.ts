@@ -35,6 +35,8 @@ export interface Trust {
   readonly gateway: GatewayName;
   readonly realm: Realm;
   readonly version: number;
+  /** From then on it decides nothing any more, in milliseconds since 1970. */
+  readonly expiresMs: number;
   readonly peers: readonly GatewayName[];
   /** Throws `TRUST_EXPIRED`. */
   requireCurrent(nowMs: number): void;
@@ -84,15 +86,15 @@ class DocumentTrust implements Trust {
   readonly gateway: GatewayName;
   readonly realm: Realm;
   readonly version: number;
+  readonly expiresMs: number;
   readonly peers: readonly GatewayName[];
-  readonly #expiresMs: number;
   readonly #peers: ReadonlyMap<GatewayName, PinnedPeer>;
 
   constructor(document: TrustDocument) {
     this.gateway = document.gateway;
     this.realm = document.realm;
     this.version = document.version;
-    this.#expiresMs = Date.parse(document.expires);
+    this.expiresMs = Date.parse(document.expires);
     this.#peers = new Map(
       Object.entries(document.peers).map(([name, peer]) => [
         parseGatewayName(name),
@@ -104,7 +106,7 @@ class DocumentTrust implements Trust {
 
   requireCurrent(nowMs: number): void {
     // A date that cannot be read is NaN, and no time is before it.
-    if (nowMs < this.#expiresMs) return;
+    if (nowMs < this.expiresMs) return;
     throw new PosternError(
       "TRUST_EXPIRED",
       `trust.json of ${this.gateway} has expired: review it, then set "expires" anew and raise "version"`,

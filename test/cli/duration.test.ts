@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { asPosternError } from "../../src/base/errors.ts";
-import { formatDuration, parseDuration } from "../../src/cli/duration.ts";
+import { formatDuration, parseDuration, roughDuration } from "../../src/cli/duration.ts";
 
 describe("a length of time", () => {
   test.each([
@@ -40,6 +40,11 @@ describe("a length of time", () => {
       "90s",
       "1h",
     ]);
+  });
+
+  test("is told roughly in whole units of the largest that fits", () => {
+    const told = [0, 999, 1999, 119_999, 7_199_999, 172_799_999].map(roughDuration);
+    expect(told).toEqual(["0s", "999ms", "1s", "1m", "1h", "1d"]);
   });
 });
 
