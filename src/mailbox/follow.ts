@@ -184,7 +184,7 @@ function delayAfter(misses: number, fraction: number): number {
   return delay * (1 - fraction / 4);
 }
 
-/** One transaction stores the transcript and closes the record; only then may the frames be deleted. */
+/** One transaction stores the transcript and closes the record; once it is durable, the frames may be deleted. */
 function close(box: Mailbox, record: OutboxRecord, reader: FrameReader, terminal: TerminalPayload) {
   return box.state.closeOutbox(record.runId, {
     runId: record.runId,
@@ -197,10 +197,11 @@ function close(box: Mailbox, record: OutboxRecord, reader: FrameReader, terminal
 
 async function deleteFrames(box: Mailbox, transcript: Transcript): Promise<void> {
   try {
+    await box.state.sync();
     for (const key of await keysToDelete(box, transcript)) await box.store.delete(key);
   } catch (thrown) {
     const error = asPosternError(thrown);
-    if (error.class !== "store") throw error;
+    if (error.class !== "store" && error.code !== "STATE_BUSY") throw error;
     box.log.warn(
       { runId: transcript.runId, code: error.code },
       "frames of a closed run could not be deleted",

@@ -47,13 +47,15 @@ export interface State {
   /** Adds what was learned; relaxed but for a cancel. Rejects with `RUN_UNKNOWN` when there is no such record. */
   noteOutbox(runId: RunId, note: OutboxNote): Promise<void>;
   /**
-   * Stores the transcript and closes the record, once: a second closer gets what is stored. Rejects with
-   * `RUN_UNKNOWN` when there is no such record.
+   * Stores the transcript and closes the record, once: a second closer gets what is stored. Relaxed: see
+   * `sync`. Rejects with `RUN_UNKNOWN` when there is no such record.
    */
   closeOutbox(
     runId: RunId,
     transcript: Transcript,
   ): Promise<{ status: "closed" | "stood"; transcript: Transcript }>;
+  /** Makes durable whatever was relaxed before, by any process. */
+  sync(): Promise<void>;
   transcript(runId: RunId): Promise<Transcript | undefined>;
 
   /** Commits an owner nonce before the claim that carries it is published. */

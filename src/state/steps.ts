@@ -150,7 +150,11 @@ export class RecordState implements State {
       this.#records.putTranscript(transcript);
       this.#records.putOutbox(closedOutbox(record, transcript));
       return { status: "closed", transcript };
-    });
+    }, "relaxed");
+  }
+
+  async sync(): Promise<void> {
+    this.#write(() => this.#records.putMeta(this.#records.meta()));
   }
 
   async transcript(runId: RunId): Promise<Transcript | undefined> {

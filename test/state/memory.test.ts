@@ -53,6 +53,10 @@ describe("a memory disk", () => {
     await relaxed("c");
     disk.losePower();
     disk.losePower();
+    await relaxed("d");
+    await state.sync();
+    disk.losePower();
+    expect(await state.receipt(receiptFor("d"))).toBeDefined();
     expect((await state.receipts(all)).map(({ runId }) => runId)).toStrictEqual(
       expect.arrayContaining([receiptFor("a").runId, receiptFor("b").runId]),
     );
