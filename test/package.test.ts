@@ -210,7 +210,7 @@ describe("two users of the packed program", () => {
       postern card export --home lab | postern peers add - --home hq --yes
       postern card export --home hq --out hq.card
       postern peers add hq.card --home lab --agent shout --yes
-      postern agents add shout --home lab --exec "$(command -v node) shout.mjs"
+      postern agents add shout --home lab --exec "$(command -v node) $PWD/shout.mjs"
       postern send lab/shout --home hq --prompt hello --idempotency-key once
       postern poll --home lab
       printf 'answer: '
