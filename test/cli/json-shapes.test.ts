@@ -30,7 +30,7 @@ interface World {
 
 /**
  * How each command is brought to say all that it can: one row for each that takes `--json`, in the order in which
- * they are run. A row returns what was printed; where that differs from case to case, a field for each case.
+ * they are run. A row returns what was printed; for several cases, a list of them or a field for each.
  */
 const outputs: Readonly<Record<string, (world: World) => Promise<unknown>>> = {
   init: ({ pair }) => {
@@ -107,6 +107,16 @@ const outputs: Readonly<Record<string, (world: World) => Promise<unknown>>> = {
     const entries = itemsOf(await pair.json(pair.callee, ["quarantine", "list"]));
     const shown = entries.map((entry) => ["quarantine", "show", textOf(entry, "id")]);
     return Promise.all(shown.map((args) => pair.json(pair.callee, args)));
+  },
+  status: async ({ pair }) => {
+    const status = async (home: string, ...flags: readonly string[]): Promise<unknown> =>
+      parsed((await pair.run(home, ["status", "--json", ...flags])).stdout);
+    // Where something was refused it ends with 1.
+    return [
+      await status(pair.callee),
+      await status(pair.callee, "--offline"),
+      await status(pair.caller),
+    ];
   },
   doctor: async ({ pair }) => {
     // One thing to warn of, and one that fails.
