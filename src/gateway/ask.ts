@@ -78,7 +78,7 @@ async function commit(box: Mailbox, routes: Routes, request: Ask): Promise<Asked
 
 /** Puts a request that was asked, if that is due. Rejects as the store does: the request is kept and sent later. */
 export function deliver(box: Mailbox, { record }: Asked): Promise<void> {
-  return watchAsking(box, record.to, () => sendIfDue(box, record));
+  return watchAsking(box, record.to, () => sendIfDue(box, record, "us"));
 }
 
 /** Throws `TARGET_UNKNOWN` or `NAME_INVALID`. */

@@ -9,7 +9,7 @@ import {
   receiptOfCancel,
   type ListedCancel,
 } from "../mailbox/cancel.ts";
-import { publishEnding } from "../mailbox/end.ts";
+import { publishEnding, republishEnding } from "../mailbox/end.ts";
 import { scanInbox } from "../mailbox/inbox.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
 import { takeOver, type OnCrash } from "../mailbox/take-over.ts";
@@ -108,7 +108,7 @@ export class Responder {
       if (this.#isActive(ref)) continue;
       await this.#apart(ref, async () => {
         const receipt = await state.receipt(ref);
-        if (receipt?.ended?.acknowledged === false) await publishEnding(this.#box, receipt);
+        if (receipt?.ended?.acknowledged === false) await republishEnding(this.#box, receipt);
       });
     }
     this.#elsewhere = 0;

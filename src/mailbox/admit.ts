@@ -12,7 +12,7 @@ import { decodeRequest, type RequestPayload } from "../protocol/request.ts";
 import { requestDigestOf, runIdOf } from "../protocol/run-id.ts";
 import { bornEnded, decideAdmission, type Admission, type Candidate } from "./admission.ts";
 import { readCancel } from "./cancel.ts";
-import { publishEnding } from "./end.ts";
+import { publishEnding, republishEnding } from "./end.ts";
 import { denialOf, isOwnTrustCode, requireTrust, type MaxRunOf } from "./grants.ts";
 import { newNonce, openFromPeer, type Mailbox, type Opened } from "./mailbox.ts";
 import { highestOwnAttempt } from "./own-attempts.ts";
@@ -236,7 +236,7 @@ async function conclude(
 async function followReceipt(box: Mailbox, key: ObjectKey, receipt: Receipt): Promise<AdmitResult> {
   // Nothing was published of it: keeping it may have broken off before.
   if (receipt.ended?.terminal === null) return keepSilenced(box, key, receipt);
-  if (receipt.state === "ended") await publishEnding(box, receipt);
+  if (receipt.state === "ended") await republishEnding(box, receipt);
   return { status: "exists", receipt };
 }
 

@@ -56,6 +56,15 @@ export function endedReceipt(receipt: Receipt, nowMs: number, terminal: SignedTe
 }
 
 /**
+ * Publishes an end that another step committed, perhaps another process and this very moment: it must outlast
+ * the machine's power first.
+ */
+export async function republishEnding(box: Mailbox, receipt: Receipt): Promise<void> {
+  await box.state.sync();
+  await publishEnding(box, receipt);
+}
+
+/**
  * Publishes a committed end: puts the terminal, deletes the request, commits that both are done. May be
  * repeated by anyone at any time. Where other bytes stand at the terminal's key, or its signing key is no
  * longer ours, the same outcome is signed again for the next attempt; never another outcome.

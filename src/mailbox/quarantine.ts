@@ -61,6 +61,9 @@ export async function quarantineObject(
   refused: Omit<Refused, "key">,
 ): Promise<Quarantined> {
   const answer = await quarantine(box, { ...refused, key });
-  if (answer !== "over-budget" && refused.bytes !== null) await box.store.delete(key);
+  if (answer === "over-budget" || refused.bytes === null) return answer;
+  // Another process may have kept it this very moment.
+  if (answer === "known") await box.state.sync();
+  await box.store.delete(key);
   return answer;
 }

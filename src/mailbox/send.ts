@@ -48,6 +48,7 @@ export async function enqueue(box: Mailbox, outgoing: Outgoing): Promise<OutboxR
     standing === undefined
       ? await box.state.openOutbox(record)
       : { status: "following", record: standing };
+  if (opened.status !== "opened") await box.state.sync();
   if (opened.status === "conflict" || opened.record.intentDigest !== intentDigest) {
     throw new PosternError(
       "IDEMPOTENCY_CONFLICT",
@@ -107,10 +108,16 @@ function sign(
  * while no answer has come, rarely afterwards, never past its expiry. Always the same bytes. Rejects as
  * store and state do; it is due again then.
  */
-export async function sendIfDue(box: Mailbox, record: OutboxRecord): Promise<void> {
+export async function sendIfDue(
+  box: Mailbox,
+  record: OutboxRecord,
+  committedBy: "us" | "anyone" = "anyone",
+): Promise<void> {
   const nowMs = box.clock.now();
   if (record.state === "closed" || nowMs >= record.exp * 1000 || !isDue(record, nowMs)) return;
   if ((await box.state.owner()).elsewhere) return;
+  // Another process may have committed it this very moment.
+  if (committedBy === "anyone") await box.state.sync();
   // Only the first put of a request is read back: afterwards `exists` means that it still waits.
   const displaced = await put(box, record);
   await box.state.noteOutbox(record.runId, { sentMs: nowMs, displaced });

@@ -99,6 +99,12 @@ export class MemoryRecords implements Records {
     return answer;
   }
 
+  async settled(): Promise<void> {}
+
+  async sync(): Promise<void> {
+    this.#disk.sync();
+  }
+
   close(): void {}
 
   meta(): Meta {

@@ -23,8 +23,15 @@ import type {
 export interface Records {
   /** Runs `step` on one consistent view; it writes nothing. */
   read<T>(step: () => T): T;
-  /** Runs `step` alone among all processes and commits what it wrote; nothing when it throws. */
+  /**
+   * Runs `step` alone among all processes and commits what it wrote; nothing when it throws. Others see it at
+   * once; it is as durable as it has to be once `settled` has resolved.
+   */
   write<T>(step: () => T, commit: Commit): T;
+  /** What this process has committed so far is as durable as it has to be. */
+  settled(): Promise<void>;
+  /** What any process has committed so far is durable, however it was committed. */
+  sync(): Promise<void>;
   /** Whether the present write has written anything yet: one that has not costs no disk. */
   readonly dirty: boolean;
   close(): void;

@@ -8,7 +8,9 @@ import type { Receipt, RunRef } from "../protocol/receipt.ts";
  * that a server database can be a driver as well.
  *
  * What may be found out again is `relaxed`: every process sees it at once and it outlives them all, but the
- * machine may lose it with its power, the latest first, until the next durable step.
+ * machine may lose it with its power, the latest first, until the next durable step. Other processes may see
+ * a durable step a moment before it is durable, too: who does something outside for what it has only read,
+ * takes `sync` first.
  *
  * Steps reject with `STATE_BUSY` (another process held it too long: try again), `STATE_FULL` (no room),
  * `STATE_READ_ONLY`, `STATE_DAMAGED`, or with what a passed function throws (then nothing is committed).

@@ -61,8 +61,9 @@ export class RecordState implements State {
     decide: (view: RunView) => RunStep<T>,
     { mayRelax = false }: StepOptions = {},
   ): Promise<T> {
-    const first = mayRelax ? this.#stepRun(run, decide, "relaxed") : undefined;
-    return first?.committed === true ? first.answer : this.#stepRun(run, decide, "durable").answer;
+    const first = mayRelax ? await this.#stepRun(run, decide, "relaxed") : undefined;
+    if (first?.committed === true) return first.answer;
+    return (await this.#stepRun(run, decide, "durable")).answer;
   }
 
   /** Not committed: a relaxed step that came to what has to be durable, and wrote nothing. */
@@ -70,7 +71,7 @@ export class RecordState implements State {
     run: SteppedRun,
     decide: (view: RunView) => RunStep<T>,
     commit: Commit,
-  ): { readonly committed: boolean; readonly answer: T } {
+  ): Promise<{ readonly committed: boolean; readonly answer: T }> {
     return this.#write((moment) => {
       const view = this.#viewOf(run, moment);
       const { answer, write, relaxed = false } = decide(view);
@@ -123,7 +124,7 @@ export class RecordState implements State {
   }
 
   async noteOutbox(runId: RunId, note: OutboxNote): Promise<void> {
-    this.#write(
+    await this.#write(
       ({ nowMs }) => {
         const stored = this.#outboxOf(runId);
         const noted = notedOutbox(stored, note, nowMs);
@@ -154,7 +155,7 @@ export class RecordState implements State {
   }
 
   async sync(): Promise<void> {
-    this.#write(() => this.#records.putMeta(this.#records.meta()));
+    await this.#records.sync();
   }
 
   async transcript(runId: RunId): Promise<Transcript | undefined> {
@@ -162,7 +163,7 @@ export class RecordState implements State {
   }
 
   async commitOwnerNonce(nonce: string): Promise<void> {
-    this.#write(() => {
+    await this.#write(() => {
       if (!this.#records.hasNonce(nonce)) this.#records.putNonce(nonce);
     });
   }
@@ -172,7 +173,7 @@ export class RecordState implements State {
   }
 
   async noteOwner(look: OwnerLook): Promise<void> {
-    this.#write(
+    await this.#write(
       () => {
         const meta = this.#records.meta();
         const looked = lookedAt(meta, look);
@@ -227,11 +228,11 @@ export class RecordState implements State {
   }
 
   async noteTrouble(trouble: Trouble): Promise<void> {
-    this.#write(() => noteTrouble(this.#records, trouble), "relaxed");
+    await this.#write(() => noteTrouble(this.#records, trouble), "relaxed");
   }
 
   async clearTrouble(subject: string): Promise<void> {
-    this.#write(() => clearTrouble(this.#records, subject), "relaxed");
+    await this.#write(() => clearTrouble(this.#records, subject), "relaxed");
   }
 
   async troubles(): Promise<readonly Trouble[]> {
@@ -239,7 +240,10 @@ export class RecordState implements State {
   }
 
   async notePass(pass: EndedPass): Promise<void> {
-    this.#write(() => this.#records.putMeta(passedMeta(this.#records.meta(), pass)), "relaxed");
+    await this.#write(
+      () => this.#records.putMeta(passedMeta(this.#records.meta(), pass)),
+      "relaxed",
+    );
   }
 
   async overview(): Promise<Overview> {
@@ -257,6 +261,8 @@ export class RecordState implements State {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    // Whoever still waits for it is told themselves.
+    await this.#records.settled().catch(() => undefined);
     this.#records.close();
   }
 
@@ -283,13 +289,13 @@ export class RecordState implements State {
     );
   }
 
-  #read<T>(step: () => T): T {
-    return this.#step(() => this.#records.read(step));
+  #read<T>(step: () => T): Promise<T> {
+    return this.#settled(this.#step(() => this.#records.read(step)));
   }
 
   /** Whatever a write changes, the highest clock value is committed with it. */
-  #write<T>(step: (moment: Moment) => T, commit: Commit = "durable"): T {
-    return this.#step(() =>
+  #write<T>(step: (moment: Moment) => T, commit: Commit = "durable"): Promise<T> {
+    const answer = this.#step(() =>
       this.#records.write(() => {
         const { highestClockMs } = this.#records.meta();
         const nowMs = this.#clock.now();
@@ -298,6 +304,13 @@ export class RecordState implements State {
         return answer;
       }, commit),
     );
+    return this.#settled(answer);
+  }
+
+  /** Nobody is told what a loss of power could still undo: neither who wrote it, nor who read it here. */
+  async #settled<T>(answer: T): Promise<T> {
+    await this.#records.settled();
+    return answer;
   }
 
   /** A step taken from within a deciding function would join, and end, the transaction it decides in. */

@@ -14,6 +14,7 @@ import { holdPassLock } from "../../src/gateway/pass-lock.ts";
 import { poll, type PollReport } from "../../src/gateway/poll.ts";
 import type { Handler } from "../../src/handlers/handler.ts";
 import type { Mailbox } from "../../src/mailbox/mailbox.ts";
+import type { State } from "../../src/state/state.ts";
 import { aroundStore } from "../../src/store/around.ts";
 import { faultStore, type Fault } from "../../src/store/fault.ts";
 import { openStore, parseStoreUrl } from "../../src/store/open.ts";
@@ -50,6 +51,7 @@ export class CronWorld {
   readonly clock: SteppedClock;
   readonly folder = mkdtempSync(join(tmpdir(), "postern-cron-"));
   #line: Promise<unknown> = Promise.resolve();
+  readonly #steps = new Set<Promise<unknown>>();
 
   constructor(seed: number) {
     this.random = new SeededRandom(seed);
@@ -98,10 +100,30 @@ export class CronWorld {
     });
   }
 
+  /** The state, whose steps wait for a real disk: time stands still until they have come to their end. */
+  timeless(state: State): State {
+    return new Proxy(state, {
+      get: (target, name) => {
+        const method: unknown = Reflect.get(target, name);
+        if (typeof method !== "function") return method;
+        return (...parameters: unknown[]): unknown => {
+          const answer: unknown = Reflect.apply(method, target, parameters);
+          const step: Promise<unknown> = Promise.resolve(answer)
+            .catch(() => undefined)
+            .finally(() => this.#steps.delete(step));
+          this.#steps.add(step);
+          return answer;
+        };
+      },
+    });
+  }
+
   async #settled(): Promise<void> {
-    for (let line: unknown; line !== this.#line;) {
+    await promisesSettled();
+    for (let line: unknown; line !== this.#line || this.#steps.size > 0;) {
       line = this.#line;
       await line;
+      await Promise.all(this.#steps);
       await promisesSettled();
     }
   }
@@ -186,7 +208,8 @@ export class CronMachine {
     using locks = new DisposableStack();
     const faulty = faultStore(this.#world.inTurn(gateway.mailbox.store), clock, this.#plan(outage));
     const death = Promise.withResolvers<"DIED">();
-    const living = { ...gateway.mailbox, store: faulty.store };
+    const state = this.#world.timeless(gateway.mailbox.state);
+    const living = { ...gateway.mailbox, store: faulty.store, state };
     const { box, kill } = mortal(living, () => death.resolve("DIED"));
     const stop = new AbortController();
     const done = new AbortController();

@@ -8,8 +8,8 @@ export interface Mortal {
 }
 
 /**
- * The mailbox of a process that can be killed in the middle of anything: what it awaits then, from the store or
- * the clock, never comes. `onDeath` lets the others see it; `diesAt` kills it right before such a call.
+ * The mailbox of a process that can be killed in the middle of anything: what it awaits then, from the store, the
+ * state or the clock, never comes. `onDeath` lets the others see it; `diesAt` kills it right before such a call.
  */
 export function mortal(
   box: Mailbox,
@@ -34,9 +34,17 @@ export function mortal(
     if (diesAt(call)) kill();
     return dead ? never : whileAlive(run());
   });
+  const state = new Proxy(box.state, {
+    get: (target, name) => {
+      const method: unknown = Reflect.get(target, name);
+      if (typeof method !== "function") return method;
+      return (...parameters: unknown[]): unknown =>
+        dead ? never : whileAlive(Promise.resolve(Reflect.apply(method, target, parameters)));
+    },
+  });
   const clock: Clock = {
     now: () => box.clock.now(),
     sleep: (ms, signal) => whileAlive(box.clock.sleep(ms, signal)),
   };
-  return { box: { ...box, store, clock }, kill };
+  return { box: { ...box, store, state, clock }, kill };
 }

@@ -56,8 +56,8 @@ export class SqliteDatabase {
 
   /**
    * Waits for its turn before it reads anything, so that what it read still holds when it commits. A relaxed
-   * one is not synced: the next durable one syncs it with itself, because the log is written in order
-   * (https://www.sqlite.org/pragma.html#pragma_synchronous).
+   * one waits for no disk: it is durable with the next sync of the log (see `LogSync`), or with the next durable
+   * one (https://www.sqlite.org/pragma.html#pragma_synchronous).
    */
   write<T>(step: () => T, commit: Commit = "durable"): T {
     if (commit !== this.#commit) {

@@ -24,6 +24,7 @@ import {
 import { askedOverviewOf, bucketOverviewsOf, receivedOverviewOf } from "./overview.ts";
 import { quarantineColumns, quarantineEntryOf } from "./quarantine.ts";
 import { receiptColumns, receiptOf, refOf, settledReceiptOf } from "./receipts.ts";
+import { LogSync } from "./log-sync.ts";
 import type { Row } from "./row.ts";
 import { terminalOf, terminalText } from "./terminal.ts";
 import type {
@@ -45,9 +46,11 @@ import type {
  */
 export class SqliteRecords implements Records {
   readonly #database: SqliteDatabase;
+  readonly #log: LogSync;
 
   constructor(database: SqliteDatabase) {
     this.#database = database;
+    this.#log = new LogSync(database.file);
   }
 
   get dirty(): boolean {
@@ -59,10 +62,22 @@ export class SqliteRecords implements Records {
   }
 
   write<T>(step: () => T, commit: Commit): T {
-    return this.#database.write(step, commit);
+    const answer = this.#database.write(step, "relaxed");
+    // Who waits for it is told by `settled`.
+    if (commit === "durable" && this.#database.dirty) this.#log.sync().catch(() => undefined);
+    return answer;
+  }
+
+  async settled(): Promise<void> {
+    await this.#log.pending;
+  }
+
+  sync(): Promise<void> {
+    return this.#log.sync();
   }
 
   close(): void {
+    this.#log.close();
     this.#database.close();
   }
 
