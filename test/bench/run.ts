@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { makeBucketAt } from "../support/bucket.ts";
 import { startS3 } from "../support/s3-server.ts";
-import type { Found } from "./benchmark.ts";
+import type { Found, Setting } from "./benchmark.ts";
 import { benchmarks } from "./benchmarks.ts";
 import { machineText, pageOf, sectionOf } from "./page.ts";
 
@@ -48,24 +48,32 @@ async function main(): Promise<number> {
     process.stderr.write(usage);
     return 2;
   }
-  const running = await startS3("real");
-  const folder = await mkdtemp(join(tmpdir(), "postern-bench-"));
-  const bucket = await makeBucketAt(running.s3);
+  // Not once: a library's listener ends the process when no other one is left.
+  const interrupted = Promise.withResolvers<number>();
+  process.on("SIGINT", () => interrupted.resolve(130));
+  await using opened = new AsyncDisposableStack();
+  const { s3 } = opened.adopt(await startS3("real"), (running) => running.stop());
+  const bucket = opened.adopt(await makeBucketAt(s3), ({ remove }) => remove());
+  const folder = opened.adopt(await mkdtemp(join(tmpdir(), "postern-bench-")), (path) =>
+    rm(path, { recursive: true, force: true }),
+  );
+  const { size, rounds } = wanted;
+  return await Promise.race([
+    measure({ s3, bucket, folder, size, rounds }, wanted),
+    interrupted.promise,
+  ]);
+}
+
+async function measure(setting: Setting, { only, write }: Wanted): Promise<number> {
   const found: Found[] = [];
-  try {
-    for (const benchmark of benchmarks) {
-      if (wanted.only?.includes(benchmark.name) === false) continue;
-      process.stderr.write(`${benchmark.name} ...\n`);
-      const of = await benchmark.run({ s3: running.s3, bucket, folder, ...wanted });
-      found.push(of);
-      process.stdout.write(`\n${sectionOf(of)}\n`);
-    }
-  } finally {
-    await bucket.remove();
-    await running.stop();
-    await rm(folder, { recursive: true });
+  for (const benchmark of benchmarks) {
+    if (only?.includes(benchmark.name) === false) continue;
+    process.stderr.write(`${benchmark.name} ...\n`);
+    const of = await benchmark.run(setting);
+    found.push(of);
+    process.stdout.write(`\n${sectionOf(of)}\n`);
   }
-  if (wanted.write) await writePage(pageOf(machineText(running.s3), found));
+  if (write) await writePage(pageOf(machineText(setting.s3), found));
   return 0;
 }
 
@@ -75,4 +83,5 @@ async function writePage(text: string): Promise<void> {
   await writeFile(page, text);
 }
 
+// What was interrupted soon fails for want of a store.
 process.exitCode = await main();
