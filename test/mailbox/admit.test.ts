@@ -10,6 +10,7 @@ import { cancelRun } from "../../src/mailbox/send.ts";
 import { parseEnvelope } from "../../src/protocol/envelope.ts";
 import { decodeFrames } from "../../src/protocol/frame.ts";
 import { signingKeyFromSeed } from "../../src/protocol/keys.ts";
+import { requestKinds } from "../../src/protocol/request.ts";
 import { plantFrames, plantRequest, started, says, framesKeyOf } from "../support/forged.ts";
 import { runOf } from "../support/receipts.ts";
 import {
@@ -190,6 +191,13 @@ describe("a refusal", () => {
       error: { code: "NOT_GRANTED", message: "not granted to this peer, or not known here" },
     });
     expect(await lies(planted.key)).toBe(false);
+  });
+
+  it("says NOT_GRANTED to an approval grant, whatever is granted", async () => {
+    two.doer.trusts(two.asker, { ...plainGrants, kinds: [...requestKinds] });
+    const body = { kind: "approvalGrant", approvalGrant: Uint8Array.of(1) } as const;
+    plantRequest(two, { more: { body } });
+    expect(await admitAll()).toEqual(["answered NOT_GRANTED"]);
   });
 
   it("is committed before it is published: a store that fails then cannot undo it", async () => {
