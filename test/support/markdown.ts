@@ -12,16 +12,39 @@ export function rowsBelow(text: string, heading: string, first: string): string[
   return rows.slice(0, end === -1 ? undefined : end).map(cellsOf);
 }
 
+/** The command lines of this program in a document's code, each without the program's name. */
+export function commandLinesOf(text: string): string[] {
+  const code = text.matchAll(/^```\w*\n([^]*?)^```$|`([^`\n]+)`/gm);
+  return [...code].flatMap(([, block, span]) => {
+    // As the value of a flag it is a user's name.
+    const lines = (block ?? span ?? "").matchAll(/(?<!-\w+ )\bpostern ([a-z][^\n|&#]*)/g);
+    return [...lines].map(([, line]) => line ?? "");
+  });
+}
+
+/** What a link in a document points to, as it is written: inline, or in a definition at its end. */
+export function linksOf(text: string): string[] {
+  const plain = withoutCode(text);
+  const inline = [...plain.matchAll(/\]\(([^()\s]+)\)/g)];
+  return [...inline.map(([, target]) => target ?? ""), ...definitionsOf(text).values()];
+}
+
 /** The links that are defined at the end of a document, by their names. */
-function definitionsOf(text: string): ReadonlyMap<string, string> {
+export function definitionsOf(text: string): ReadonlyMap<string, string> {
   const definitions = withoutCode(text).matchAll(/^\[([^\]]+)\]: (\S+)$/gm);
   return new Map([...definitions].map(([, name = "", target = ""]) => [name, target]));
 }
 
 /** The names that a document gives instead of a target. */
-function namedLinksOf(text: string): string[] {
+export function namedLinksOf(text: string): string[] {
   const named = withoutCode(text).matchAll(/\[([^\]]+)\](?![(:])/g);
   return [...named].map(([, name]) => name ?? "");
+}
+
+/** The fragments that lead to a document's headings, as GitHub makes them. */
+export function anchorsOf(text: string): ReadonlySet<string> {
+  const headings = text.replaceAll(/^```[^]*?^```$/gm, "").matchAll(/^#+ (.*)$/gm);
+  return new Set([...headings].map(([, heading]) => anchorOf(heading ?? "")));
 }
 
 export interface Citation {
@@ -52,4 +75,9 @@ function cellsOf(row: string): string[] {
 
 function withoutCode(text: string): string {
   return text.replaceAll(/^```[^]*?^```$/gm, "").replaceAll(/`[^`\n]*`/g, "");
+}
+
+function anchorOf(heading: string): string {
+  const kept = heading.toLowerCase().replaceAll(/[^\p{L}\p{N}\s_-]/gu, "");
+  return kept.trim().replaceAll(" ", "-");
 }
