@@ -108,13 +108,14 @@ describe("the package", () => {
         "LICENSE",
         "README.md",
         "CHANGELOG.md",
+        "docs/operating.md",
       ]),
     );
   });
 
   test("holds nothing else: no tests, no sources, no settings", () => {
     const known =
-      /^(?:bin\/postern|dist\/.+\.(?:js|d\.ts)|oclif\.manifest\.json|package\.json|src\/protocol\/SPEC\.md|LICENSE|README\.md|CHANGELOG\.md)$/;
+      /^(?:bin\/postern|dist\/.+\.(?:js|d\.ts)|oclif\.manifest\.json|package\.json|src\/protocol\/SPEC\.md|docs\/(?:\w+\/)?[\w.-]+|LICENSE|README\.md|CHANGELOG\.md)$/;
     expect(packed.files.filter(({ path }) => !known.test(path))).toEqual([]);
   });
 

@@ -48,7 +48,7 @@ const configSchema = z.strictObject({
     .exactOptional(),
   maxConcurrentRuns: count(Number.MAX_SAFE_INTEGER)
     .meta({
-      description: `Runs at the same time in one process. Absent: ${limits.defaultMaxConcurrentRuns}.`,
+      description: `Runs at the same time, those of other processes of this home included. Absent: ${limits.defaultMaxConcurrentRuns}.`,
     })
     .exactOptional(),
   poll: z

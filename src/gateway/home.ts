@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { errnoOf } from "../base/errno.ts";
 import { fromBase64Url, toBase64Url } from "../base/bytes.ts";
 import { PosternError } from "../base/errors.ts";
+import { makePath } from "../base/folders.ts";
 import { formatDocument } from "../base/json-document.ts";
 import { limits } from "../base/limits.ts";
 import { signingKeyFromSeed, type SigningKey } from "../protocol/keys.ts";
@@ -16,7 +17,7 @@ import {
   readRegularFile,
   replaceFile,
 } from "./files.ts";
-import { schemaFolder } from "./schemas.ts";
+import { schemaFiles, schemaFolder } from "./schemas.ts";
 
 /** Where everything of one gateway lies. */
 export interface HomePaths {
@@ -89,6 +90,7 @@ export function readConfig(paths: HomePaths): Config {
 export function updateConfig(paths: HomePaths, edit: (config: Config) => Config): Config {
   return withEditLock(paths.editLock, () => {
     const changed = checkConfig(edit(readConfig(paths)));
+    renewSchemas(paths);
     replaceFile(paths.config, formatDocument(changed));
     return changed;
   });
@@ -112,9 +114,16 @@ export function updateTrust(
     if (changed.version <= before.version) {
       throw new PosternError("INTERNAL", "an edit of the trust document did not raise its version");
     }
+    renewSchemas(paths);
     replaceFile(paths.trust, formatDocument(changed));
     return changed;
   });
+}
+
+/** An older program wrote what it knew: what is written now may be more than that. */
+function renewSchemas({ schema }: HomePaths): void {
+  makePath(schema, 0o700);
+  for (const { name, text } of schemaFiles()) replaceFile(join(schema, name), text);
 }
 
 /** The text of a key file. */

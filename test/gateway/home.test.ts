@@ -230,6 +230,15 @@ describe("a new home", () => {
   });
 });
 
+test("an edit renews the schemas that an older program wrote", async () => {
+  const { paths } = await init();
+  const schema = join(paths.schema, "config.schema.json");
+  const now = readFileSync(schema, "utf8");
+  writeFileSync(schema, "{}");
+  updateConfig(paths, (config) => ({ ...config, maxConcurrentRuns: 3 }));
+  expect(readFileSync(schema, "utf8")).toBe(now);
+});
+
 describe("opening a home", () => {
   test("says where there is none and how to make one", () => {
     expect(codeOf(() => openHome(home))).toBe("HOME_MISSING");
