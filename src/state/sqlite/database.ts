@@ -108,18 +108,23 @@ export class SqliteDatabase {
   }
 
   /** One that wrote nothing is rolled back: it touches no disk. */
-  #transaction<T>(begin: string, step: () => T): T {
-    this.#execute(begin);
+  #transaction<T>(begin: "BEGIN" | "BEGIN IMMEDIATE", step: () => T): T {
+    this.#control(begin);
     this.#dirty = false;
     try {
       const answer = step();
-      this.#execute(this.#dirty ? "COMMIT" : "ROLLBACK");
+      this.#control(this.#dirty ? "COMMIT" : "ROLLBACK");
       return answer;
     } catch (thrown) {
       // SQLite ends some failed transactions by itself.
-      if (this.#database.isTransaction) this.#execute("ROLLBACK");
+      if (this.#database.isTransaction) this.#control("ROLLBACK");
       throw thrown;
     }
+  }
+
+  /** Prepared once: every step of the state begins and ends with such statements. */
+  #control(sql: "BEGIN" | "BEGIN IMMEDIATE" | "COMMIT" | "ROLLBACK"): void {
+    this.#coded(() => this.#statement(sql).run());
   }
 
   #execute(sql: string): void {
