@@ -12,10 +12,8 @@ import {
   type BenchGateway,
   type Identity,
 } from "./gateways.ts";
-import { requestCells, requestColumns } from "./requests.ts";
+import { mean, requestCells, requestColumns, type Requests } from "./requests.ts";
 import { atOnce, inTurn, msCell, Series, spreadCells, spreadColumns } from "./series.ts";
-
-const mib = 1024 * 1024;
 
 /** What the requests of one peer cost the others, and the gateway. */
 export const flood: Benchmark = {
@@ -48,24 +46,24 @@ export const flood: Benchmark = {
       tables: [
         {
           columns: ["time over 8 requests'", ...spreadColumns, "ms", "peak MiB", "growth MiB"],
-          rows: rows.map(([what, { last }, one]) => [
+          rows: rows.map(([what, { peakMib }, one]) => [
             what,
             ...spreadCells(one.over(series.few)),
             msCell(one.ms),
-            (last.peakBytes / mib).toFixed(0),
-            ((last.peakBytes - idle.last.peakBytes) / mib).toFixed(0),
+            peakMib.toFixed(0),
+            (peakMib - idle.peakMib).toFixed(0),
           ]),
         },
         {
           columns: ["requests of a pass", ...requestColumns],
-          rows: rows.map(([what, { last }]) => [what, ...requestCells(last.requests)]),
+          rows: rows.map(([what, inbox]) => [what, ...requestCells(inbox.requests)]),
         },
         {
           columns: ["passes until the other peer is answered", "passes"],
           rows: rows.slice(1).map(([what, inbox]) => [what, `${inbox.passesUntilAnswered ?? "-"}`]),
         },
       ],
-      requests: Object.fromEntries(rows.map(([what, { last }]) => [what, last.requests])),
+      requests: Object.fromEntries(rows.map(([what, inbox]) => [what, inbox.requests])),
     };
   },
 };
@@ -78,7 +76,7 @@ class Inbox implements AsyncDisposable {
   readonly #to: GatewayName;
   #asked: Asked | undefined;
   #passes = 0;
-  #last: PassCost | undefined;
+  readonly #costs: PassCost[] = [];
   /** Until the other peer's last request was answered; undefined while it waits. */
   passesUntilAnswered: number | undefined;
 
@@ -109,16 +107,21 @@ class Inbox implements AsyncDisposable {
 
   /** Milliseconds of one pass of the callee. */
   async pass(): Promise<number> {
-    this.#last = await this.#callee.pass();
+    const cost = await this.#callee.pass();
+    this.#costs.push(cost);
     this.#passes += 1;
     if (await this.#isAnswered()) this.passesUntilAnswered ??= this.#passes;
-    return this.#last.ms;
+    return cost.ms;
   }
 
-  /** What the last pass has cost. */
-  get last(): PassCost {
-    if (this.#last === undefined) throw new Error("no pass was made yet");
-    return this.#last;
+  /** The requests of one pass. */
+  get requests(): Requests {
+    return mean(this.#costs.map(({ requests }) => requests));
+  }
+
+  /** The most memory that the callee has had. */
+  get peakMib(): number {
+    return (this.#costs.at(-1)?.peakBytes ?? 0) / 2 ** 20;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -20,6 +20,15 @@ export function sum(...parts: readonly Requests[]): Requests {
   return mapped((name) => parts.reduce((all, part) => all + part[name], 0));
 }
 
+/** Of one of them, on average. */
+export function mean(parts: readonly Requests[]): Requests {
+  return since(
+    mapped(() => 0),
+    sum(...parts),
+    parts.length,
+  );
+}
+
 /** As table cells: whole numbers stay whole. */
 export function requestCells(requests: Requests): string[] {
   return operations.map((name) => {

@@ -5,7 +5,7 @@ import { answered, requireSuccess, sending } from "./asking.ts";
 import { numberText, roundsOf, type Benchmark, type Setting } from "./benchmark.ts";
 import { fillAsked, fillReceived, type FinishedRuns } from "./finished-runs.ts";
 import { agents, openPair, type BenchGateway, type Pair } from "./gateways.ts";
-import { requestCells, requestColumns, since, type Requests } from "./requests.ts";
+import { mean, requestCells, requestColumns, since, type Requests } from "./requests.ts";
 import { inTurn, msCell, Series, spreadCells, spreadColumns, timed } from "./series.ts";
 
 /** What a pass costs when much is remembered. */
@@ -108,7 +108,7 @@ function passesOf(pair: Pair): Passes {
 
 class Pass {
   readonly series: Series;
-  #requests: Requests | undefined;
+  readonly #requests: Requests[] = [];
 
   /** `prepare` makes work for a pass; what it resolves to sees that it was done. */
   constructor(gateway: BenchGateway, prepare: () => Promise<() => Promise<void>>) {
@@ -116,16 +116,14 @@ class Pass {
       const finish = await prepare();
       const before = gateway.requests();
       const ms = await timed(() => poll(gateway.mailbox, agents()));
-      this.#requests = since(before, gateway.requests());
+      this.#requests.push(since(before, gateway.requests()));
       await finish();
       return ms;
     });
   }
 
-  /** Of the last pass. */
   get requests(): Requests {
-    if (this.#requests === undefined) throw new Error("nothing was measured yet");
-    return this.#requests;
+    return mean(this.#requests);
   }
 }
 

@@ -6,7 +6,7 @@ import { answered, asking, requireSuccess } from "./asking.ts";
 import { roundsOf, type Benchmark, type Setting } from "./benchmark.ts";
 import { agents, openPair, type Pair } from "./gateways.ts";
 import { RawBucket } from "./raw.ts";
-import { requestCells, requestColumns, since, sum, type Requests } from "./requests.ts";
+import { mean, requestCells, requestColumns, since, sum, type Requests } from "./requests.ts";
 import { atOnce, inTurn, Series, spreadCells, spreadColumns, timed } from "./series.ts";
 
 /** How many calls are answered in a time. */
@@ -60,20 +60,18 @@ async function answeredAtOnce(
   });
   await inTurn(roundsOf(setting, 20), [raw, own]);
   const perSecond = ({ ms }: Series): string => ((calls * 1000) / ms.median).toFixed(0);
-  const mean = since(noRequests, sum(...requests), requests.length);
+  const ofOne = mean(requests);
   return {
     cells: [
       `${limit} at once`,
       ...spreadCells(raw.over(own)),
       perSecond(own),
       perSecond(raw),
-      ...requestCells(mean),
+      ...requestCells(ofOne),
     ],
-    requests: mean,
+    requests: ofOne,
   };
 }
-
-const noRequests: Requests = { put: 0, list: 0, get: 0, delete: 0 };
 
 /** Resolves when so many calls were made and answered, and no request and no answer is left. */
 async function callsAtOnce(pair: Pair, limit: number, calls: number): Promise<void> {

@@ -1,4 +1,5 @@
 import { performance } from "node:perf_hooks";
+import { SeededRandom } from "../simulation/seeded-random.ts";
 
 export interface Spread {
   readonly median: number;
@@ -39,15 +40,17 @@ export class Series {
 }
 
 /**
- * Measures all of them in every round, each time beginning with another one, after some rounds to warm up:
- * whatever else the machine does meanwhile, it does to all alike.
+ * Measures all of them in every round, each time in another order, after some rounds to warm up: whatever else
+ * the machine does meanwhile, and whatever one leaves to the next, all have alike.
  */
 export async function inTurn(rounds: number, series: readonly Series[]): Promise<void> {
+  const random = new SeededRandom(1);
   const warmUps = Math.min(10, Math.floor(rounds / 4));
   for (let round = -warmUps; round < rounds; round += 1) {
     if (round === 0) for (const one of series) one.forget();
-    const first = (round + warmUps) % series.length;
-    for (const one of [...series.slice(first), ...series.slice(0, first)]) await one.take(round);
+    const places = new Map(series.map((one) => [one, random.fraction()]));
+    const order = series.toSorted((a, b) => (places.get(a) ?? 0) - (places.get(b) ?? 0));
+    for (const one of order) await one.take(round);
   }
 }
 
