@@ -66,6 +66,9 @@ export const limits = {
   ownerLookMs: minute,
   ownerClaimMs: hour,
   ownerKeysPerLook: 1000,
+  /** Own claims that stay below the newest, and how long each of them stays in any case. */
+  keptOwnerKeys: 100,
+  keptOwnerKeyMs: day,
 
   /** Receipts, outbox records and transcripts live at least this long after their end. */
   retentionMs: 7 * day,
@@ -122,6 +125,8 @@ export const limits = {
   staleTemporaryMs: hour,
   /** The same for claims on names, where a folder has no hard links. */
   staleClaimMs: minute,
+  /** Test writes of a program that died over them. */
+  staleProbeMs: hour,
   probeRacers: 16,
   probeRounds: 3,
   followMinDelayMs: 100,

@@ -1,5 +1,7 @@
 import { limits } from "../base/limits.ts";
+import { parseStoreUrl, sweepTemporaries } from "../store/open.ts";
 import { servePaceOf } from "./config.ts";
+import { gc, type GcOptions, type GcReport } from "./gc.ts";
 import type { Gateway } from "./gateway.ts";
 import { holdPassLock } from "./pass-lock.ts";
 import { poll, type PollOptions, type PollReport } from "./poll.ts";
@@ -35,5 +37,23 @@ export function runService(gateway: Gateway, options: ServiceOptions): Promise<S
     ...pace,
     graceMs: limits.serveGraceMs,
     ...options,
+  });
+}
+
+/**
+ * Retention of an opened gateway, to its end; a dry run of one that was opened to be read writes nothing at all.
+ * Rejects as `gc` does.
+ */
+export function runGc(
+  { mailbox, config }: Gateway,
+  { dryRun = false, ...rest }: Pick<GcOptions, "dryRun" | "signal"> = {},
+): Promise<GcReport> {
+  const { clock, random } = mailbox;
+  const pinned = config.storeId === undefined ? {} : { expectedId: config.storeId };
+  return gc(mailbox, {
+    ...rest,
+    dryRun,
+    sweepTemporaries: () =>
+      sweepTemporaries(parseStoreUrl(config.store), { clock, random, dryRun, ...pinned }),
   });
 }

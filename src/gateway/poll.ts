@@ -64,7 +64,8 @@ async function wholePass(
   const problems = [...asker.takeProblems(), ...asking];
   const responder = new Responder(box, options, troubles);
   await respond(box, responder, options);
-  if (box.random.fraction() * limits.passesPerSweep < 1) await sweepFrames(box);
+  if (box.random.fraction() * limits.passesPerSweep < 1)
+    await sweepFrames(box, { maxPages: limits.sweptPages });
   const collected = await collectSlice(box);
   return {
     ...responder.counts,

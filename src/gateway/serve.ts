@@ -131,7 +131,8 @@ class Service {
   }
 
   async #tidy(): Promise<Wait> {
-    if (this.#box.random.fraction() * limits.passesPerSweep < 1) await sweepFrames(this.#box);
+    if (this.#box.random.fraction() * limits.passesPerSweep < 1)
+      await sweepFrames(this.#box, { maxPages: limits.sweptPages });
     this.#collected += await collectSlice(this.#box);
     return { ms: limits.serveCollectMs };
   }

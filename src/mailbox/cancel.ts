@@ -51,16 +51,20 @@ export function receiptOfCancel(
   }));
 }
 
-/**
- * Deletes a cancel that has nothing left to stop: its run has ended, or no request it could be for can come
- * any more. The request's expiry is not known then; the longest time to live bounds it.
- */
+/** Deletes a cancel that has nothing left to stop. Rejects as the store does. */
 export async function dropSpentCancel(
   box: Mailbox,
   listed: ListedCancel,
   receipt: Receipt | undefined,
 ): Promise<void> {
-  const hopelessMs = listed.modifiedMs + limits.maxTtlMs + 3 * limits.skewMs;
-  const spent = receipt === undefined ? box.clock.now() > hopelessMs : receipt.state === "ended";
-  if (spent) await box.store.delete(objectKey(listed.name));
+  if (isSpent(box, listed, receipt)) await box.store.delete(objectKey(listed.name));
+}
+
+/**
+ * Whether a cancel has nothing left to stop: its run has ended, or no request it could be for can come any
+ * more. The request's expiry is not known then; the longest time to live bounds it.
+ */
+export function isSpent(box: Mailbox, listed: ListedCancel, receipt: Receipt | undefined): boolean {
+  if (receipt !== undefined) return receipt.state === "ended";
+  return box.clock.now() > listed.modifiedMs + limits.maxTtlMs + 3 * limits.skewMs;
 }

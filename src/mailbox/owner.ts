@@ -6,7 +6,7 @@ import { parseEnvelope, signEnvelope } from "../protocol/envelope.ts";
 import { objectKey, ownerPrefix, parseObjectKey } from "../protocol/object-key.ts";
 import { decodeOwner, encodeOwner, type OwnerPayload } from "../protocol/owner.ts";
 import { entriesBelow } from "../store/entries-below.ts";
-import type { OwnerView, RunView } from "../state/state.ts";
+import type { OwnerLook, OwnerView, RunView } from "../state/state.ts";
 import { newNonce, type Mailbox } from "./mailbox.ts";
 import { readObject, type ReadObject } from "./read-object.ts";
 
@@ -33,21 +33,25 @@ export async function ensureOwner(box: Mailbox): Promise<void> {
     const fresh = begunMs >= before.lookMs && begunMs - before.lookMs < renewLookMs;
     if (fresh && !claimIsDue(before, begunMs)) return;
   }
-  await lookAtOwner(box, before, begunMs);
+  await box.state.noteOwner(await lookAtOwner(box, before, begunMs));
   const seen = await box.state.owner();
   if (seen.elsewhere) throw stateElsewhere(box);
   if (claimIsDue(seen, begunMs)) await claimOwner(box, seen.generation, begunMs);
 }
 
 /**
- * Looks at the owner keys and claims nothing; a recovered state has nothing to look for yet. Throws `STATE_ELSEWHERE`, or a code of
- * class `store`.
+ * Looks at the owner keys and claims nothing; a recovered state has nothing to look for yet. Answers with the
+ * highest generation that is known then, 0 for none. Unless it is to be remembered, nothing is written
+ * anywhere. Throws `STATE_ELSEWHERE`, or a code of class `store`.
  */
-export async function checkOwner(box: Mailbox): Promise<void> {
+export async function checkOwner(box: Mailbox, { remember = true } = {}): Promise<number> {
   const before = await box.state.owner();
-  if (before.recovering) return;
-  await lookAtOwner(box, before, box.clock.now());
-  if ((await box.state.owner()).elsewhere) throw stateElsewhere(box);
+  if (before.elsewhere) throw stateElsewhere(box);
+  if (before.recovering) return before.generation;
+  const look = await lookAtOwner(box, before, box.clock.now());
+  if (remember) await box.state.noteOwner(look);
+  if (look.elsewhere) throw stateElsewhere(box);
+  return look.generation;
 }
 
 function claimIsDue(owner: OwnerView, nowMs: number): boolean {
@@ -72,7 +76,7 @@ export async function hasOwner(box: Pick<Mailbox, "store" | "self">): Promise<bo
   return page.entries.length > 0;
 }
 
-async function lookAtOwner(box: Mailbox, before: OwnerView, begunMs: number): Promise<void> {
+async function lookAtOwner(box: Mailbox, before: OwnerView, begunMs: number): Promise<OwnerLook> {
   // Claims are consecutive, so while the last look is recent, the key after ours tells everything.
   const recent =
     before.lookMs !== null &&
@@ -82,12 +86,12 @@ async function lookAtOwner(box: Mailbox, before: OwnerView, begunMs: number): Pr
     ? await nextClaims(box, before.generation)
     : await listedClaims(box, before.generation);
   const last = found.at(-1);
-  await box.state.noteOwner({
+  return {
     begunMs,
     generation: last?.claim.generation ?? before.generation,
     claimedMs: last === undefined ? before.claimedMs : last.ours ? last.issuedMs : null,
     elsewhere: found.some(({ ours }) => !ours),
-  });
+  };
 }
 
 async function nextClaims(box: Mailbox, generation: number): Promise<FoundClaim[]> {
@@ -166,12 +170,42 @@ async function claimOwner(box: Mailbox, highest: number, begunMs: number): Promi
     const claimedMs = found.ours ? found.issuedMs : null;
     await box.state.noteOwner({ begunMs, generation, claimedMs, elsewhere: !found.ours });
     if (!found.ours) throw stateElsewhere(box);
+    await dropOneBelow(box, generation);
     return;
   }
   throw new PosternError(
     "STORE_UNSAFE",
     `the owner keys of ${box.self} are flooded: clean <gateway>/owner/ in the store`,
   );
+}
+
+/** Each new claim lets one past claim go, so that they do not grow for ever; `gc` meets what stays. */
+async function dropOneBelow(box: Mailbox, newest: number): Promise<void> {
+  const generation = newest - limits.keptOwnerKeys - 1;
+  if (generation < 1) return;
+  try {
+    if (await isPastClaim(box, generation, newest))
+      await box.store.delete(ownerKey(box, generation));
+  } catch (thrown) {
+    const { code } = asPosternError(thrown);
+    box.log.warn({ generation, code }, "a past owner key could not be deleted");
+  }
+}
+
+/**
+ * Whether nobody needs a claim any more (SPEC.md, Owner): it is far below the newest, and so old that whoever
+ * has not seen it lists the keys instead of predicting it. What does not verify is never deleted: a claim that
+ * went around it is found only as long as it lies there. Rejects as the store does.
+ */
+export async function isPastClaim(
+  box: Mailbox,
+  generation: number,
+  newest: number,
+): Promise<boolean> {
+  if (generation >= newest - limits.keptOwnerKeys) return false;
+  const read = await readObject(box.store, ownerKey(box, generation));
+  const found = await verifiedClaim(box, generation, read);
+  return found !== undefined && box.clock.now() - found.issuedMs > limits.keptOwnerKeyMs;
 }
 
 function ownerKey(box: Mailbox, generation: number): ObjectKey {

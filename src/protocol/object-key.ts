@@ -98,6 +98,11 @@ export function ownerPrefix(gateway: GatewayName): string {
   return `${gateway}/owner/`;
 }
 
+/** Where a gateway's own test writes lie: `<gateway>/probe/`. */
+export function probePrefix(gateway: GatewayName): string {
+  return `${gateway}/probe/`;
+}
+
 /** Where all frames that answer one request lie: `<to>/frames/<from>/<runId>/<digest16>/`. */
 export function framesPrefix(at: Pick<FramesName, "to" | "from" | "runId" | "digest16">): string {
   return `${at.to}/frames/${at.from}/${at.runId}/${at.digest16}/`;

@@ -78,6 +78,26 @@ function makeRoot(folder: string): void {
   }
 }
 
+/**
+ * Removes, or in a dry run only counts, the unfinished files that dead writers left in the store in a folder;
+ * opening it does so as well. Throws like `openFileStore`.
+ */
+export async function sweepFileStore(
+  folder: string,
+  options: FileStoreOptions & { readonly dryRun: boolean },
+): Promise<number> {
+  const { clock, random, expectedId, dryRun } = options;
+  try {
+    const root = await rootOf(folder);
+    await FileIdentity.read(root, expectedId);
+    const temporaries = new FileTemporaries(root, random);
+    await temporaries.check();
+    return await temporaries.sweep(clock.now() - limits.staleTemporaryMs, { dryRun });
+  } catch (thrown) {
+    throw fileError(thrown, `tidy the store in ${folder}`);
+  }
+}
+
 function placeOf(
   temporaries: FileTemporaries,
   { clock, hardLinks, readOnly }: FileStoreOptions,

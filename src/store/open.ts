@@ -2,7 +2,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Clock } from "../base/clock.ts";
 import { PosternError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
-import { openFileStore } from "./file.ts";
+import { openFileStore, sweepFileStore } from "./file.ts";
 import { isStoreKey } from "./key.ts";
 import { readOnlyStore } from "./read-only.ts";
 import type { Store } from "./store.ts";
@@ -52,6 +52,17 @@ async function openDriver(url: StoreUrl, options: OpenStoreOptions): Promise<Sto
   const store = new S3Store(url);
   await store.region();
   return store;
+}
+
+/**
+ * Removes, or in a dry run only counts, unfinished objects that dead writers left; a bucket has none. Throws
+ * like `openStore`.
+ */
+export async function sweepTemporaries(
+  url: StoreUrl,
+  options: OpenStoreOptions & { readonly dryRun: boolean },
+): Promise<number> {
+  return url.kind === "file" ? await sweepFileStore(url.folder, options) : 0;
 }
 
 const shapes =

@@ -3,6 +3,7 @@ import { utf8 } from "../../src/base/bytes.ts";
 import { limits } from "../../src/base/limits.ts";
 import type { Mailbox } from "../../src/mailbox/mailbox.ts";
 import { checkOwner, ensureOwner, hasOwner } from "../../src/mailbox/owner.ts";
+import { sweepOwnerKeys } from "../../src/mailbox/sweep.ts";
 import { objectKey } from "../../src/protocol/object-key.ts";
 import { MemoryDisk, openMemoryState } from "../../src/state/memory.ts";
 import { codeOf, twoGateways, type TwoGateways } from "../support/two-gateways.ts";
@@ -68,9 +69,18 @@ describe("a look", () => {
     expect((await box.state.owner()).generation).toBe(2);
   });
 
-  it("of another program claims nothing", async () => {
-    await checkOwner(box);
+  it("of another program claims nothing, and tells the newest generation", async () => {
+    expect(await checkOwner(box)).toBe(0);
     expect(await two.keys("doer/owner/")).toEqual([]);
+    await ensureOwner(box);
+    expect(await checkOwner(box)).toBe(1);
+  });
+
+  it("that is not to be remembered leaves the state as it is", async () => {
+    await ensureOwner(twin());
+    const before = two.doer.disk.snapshot();
+    expect(await codeOf(two.clock, checkOwner(box, { remember: false }))).toBe("STATE_ELSEWHERE");
+    expect(two.doer.disk.snapshot()).toStrictEqual(before);
   });
 });
 
@@ -141,6 +151,112 @@ describe("a claim whose response was lost", () => {
     two.doer.trouble = () => undefined;
     await ensureOwner(box);
     expect(await box.state.owner()).toMatchObject({ generation: 1, elsewhere: false });
+  });
+});
+
+describe("past claims", () => {
+  /** Claims one generation after the other, an hour apart. */
+  async function claimFor(hours: number): Promise<void> {
+    for (let hour = 0; hour < hours; hour += 1) {
+      two.clock.jump(limits.ownerClaimMs);
+      await ensureOwner(box);
+    }
+  }
+
+  /** Claims the next generation at once. */
+  async function claimAnew(): Promise<void> {
+    await box.state.recover();
+    await ensureOwner(box);
+  }
+
+  function plantJunk(from: number, to: number): void {
+    for (let generation = from; generation <= to; generation += 1)
+      two.store.plant(keyOf(generation), utf8("junk"));
+  }
+
+  const generations = async (): Promise<readonly string[]> =>
+    (await two.keys("doer/owner/")).map((key) => String(Number(key.slice(-10))));
+  const newest = async (): Promise<number> => (await box.state.owner()).generation;
+  /** A copy of the home as it is now, which is started later. */
+  const copied = (): Mailbox => twin(new MemoryDisk(two.doer.disk.snapshot()));
+
+  it("go one by one with each new one, once there are more than a hundred below", async () => {
+    await claimFor(limits.keptOwnerKeys + 1);
+    expect(await generations()).toHaveLength(101);
+    calls();
+    await claimFor(1);
+    expect(calls()).toEqual(["list owner", "put owner", "get owner", "delete owner"]);
+    await claimFor(3);
+    expect(await generations()).toHaveLength(101);
+    expect((await generations())[0]).toBe("5");
+  });
+
+  it("that cannot be deleted keep no claim from being made", async () => {
+    await claimFor(limits.keptOwnerKeys + 1);
+    two.doer.trouble = ({ operation }) =>
+      operation === "delete" ? { when: "before", code: "STORE_DENIED" } : undefined;
+    await claimFor(1);
+    expect(await newest()).toBe(102);
+    expect(two.doer.reports).toEqual(["STORE_DENIED"]);
+    two.doer.trouble = () => undefined;
+    await claimFor(1);
+    expect((await generations()).slice(0, 2)).toEqual(["1", "3"]);
+    expect(await sweepOwnerKeys(box, await newest(), { dryRun: true })).toBe(1);
+    expect(await sweepOwnerKeys(box, await newest())).toBe(1);
+    expect(await sweepOwnerKeys(box, await newest())).toBe(0);
+    expect((await generations())[0]).toBe("3");
+  });
+
+  it("stay while they are young, however many come", async () => {
+    for (let count = 0; count < 110; count += 1) await claimAnew();
+    expect(await sweepOwnerKeys(box, await newest())).toBe(0);
+    expect(await generations()).toHaveLength(110);
+    two.clock.jump(limits.keptOwnerKeyMs + 1);
+    expect(await sweepOwnerKeys(box, await newest())).toBe(9);
+  });
+
+  it("of another gateway, and what is no claim, are not touched", async () => {
+    plantJunk(1, 1);
+    await claimFor(limits.keptOwnerKeys + 5);
+    expect((await generations())[0]).toBe("1");
+    two.store.plant("asker/owner/0000000001", utf8("x"));
+    two.store.plant("doer/owner/1", utf8("x"));
+    expect(await sweepOwnerKeys(box, await newest())).toBe(0);
+  });
+
+  it("do not hide from a copy of long ago that it is elsewhere", async () => {
+    await claimFor(3);
+    const copy = copied();
+    await claimFor(200);
+    await sweepOwnerKeys(box, await newest());
+    expect(await codeOf(two.clock, ensureOwner(copy))).toBe("STATE_ELSEWHERE");
+  });
+
+  it("do not hide it from a copy that has looked a moment ago, while somebody floods the keys", async () => {
+    await ensureOwner(box);
+    const copy = copied();
+    two.clock.jump(60_000);
+    await claimAnew();
+    plantJunk(3, 200);
+    await claimAnew();
+    expect(await newest()).toBe(201);
+    await sweepOwnerKeys(box, await newest());
+    expect(await codeOf(two.clock, ensureOwner(copy))).toBe("STATE_ELSEWHERE");
+  });
+
+  it("do not hide it either where the flood is old, and the last claim as well", async () => {
+    await ensureOwner(box);
+    plantJunk(2, 200);
+    two.clock.jump(3 * limits.keptOwnerKeyMs);
+    const copy = copied();
+    const begunMs = two.clock.now();
+    const { generation, claimedMs } = await copy.state.owner();
+    await copy.state.noteOwner({ begunMs, generation, claimedMs, elsewhere: false });
+    two.clock.jump(60_000);
+    await ensureOwner(box);
+    expect(await newest()).toBe(201);
+    await sweepOwnerKeys(box, await newest());
+    expect(await codeOf(two.clock, checkOwner(copy))).toBe("STATE_ELSEWHERE");
   });
 });
 

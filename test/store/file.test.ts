@@ -24,7 +24,12 @@ import { limits } from "../../src/base/limits.ts";
 import { parseGatewayName } from "../../src/base/names.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import { fileError } from "../../src/store/file/errors.ts";
-import { openFileStore, type FileStore, type FileStoreOptions } from "../../src/store/file.ts";
+import {
+  openFileStore,
+  sweepFileStore,
+  type FileStore,
+  type FileStoreOptions,
+} from "../../src/store/file.ts";
 import { probeStore } from "../../src/store/probe.ts";
 import { retryStore } from "../../src/store/retry.ts";
 import { storeContract } from "../contract/store-contract.ts";
@@ -346,8 +351,24 @@ describe("a folder store", () => {
       await writeFile(join(temporaries, "young"), "x");
       const old = (Date.now() - limits.staleTemporaryMs - 10_000) / 1000;
       await utimes(join(temporaries, "old"), old, old);
+      const sweep = (dryRun: boolean) => sweepFileStore(folder, { ...deps, dryRun });
+      expect(await sweep(true)).toBe(1);
+      expect(await readdir(temporaries)).toEqual(["old", "young"]);
       await openFileStore(folder, deps);
       expect(await readdir(temporaries)).toEqual(["young"]);
+      await utimes(join(temporaries, "young"), old, old);
+      expect([await sweep(false), await sweep(false)]).toEqual([1, 0]);
+      expect(await readdir(temporaries)).toEqual([]);
+    });
+
+    it("from no other store than the one that is expected", async () => {
+      const temporaries = join(folder, ".postern-tmp");
+      await writeFile(join(temporaries, "old"), "x");
+      await utimes(join(temporaries, "old"), 1, 1);
+      const expectedId = "a".repeat(26);
+      const sweeping = sweepFileStore(folder, { ...deps, expectedId, dryRun: false });
+      expect(await rejectionCode(sweeping)).toBe("STORE_CHANGED");
+      expect(await readdir(temporaries)).toEqual(["old"]);
     });
   });
 

@@ -34,7 +34,7 @@ QUARANTINED: within a day, something was refused that nobody has released or dis
     "<%= config.bin %> status --format prometheus > /var/lib/node_exporter/postern.prom",
   ];
   static override readonly flags = {
-    offline: boolean({ summary: "Leave the store out." }),
+    offline: boolean({ summary: "Leave the store out.", default: false }),
     format: option({
       summary: "Print for this program instead of people: Prometheus' text format 0.0.4.",
       options: ["prometheus"] as const,

@@ -54,25 +54,36 @@ export class FileTemporaries {
     }
   }
 
-  /** Removes what processes that died have left. */
-  async sweep(olderThanMs: number): Promise<void> {
-    try {
-      for (const name of await readdir(this.#folder)) {
-        await removeIfOlder(join(this.#folder, name), olderThanMs);
-      }
-    } catch {
-      // Somebody else's files, perhaps; they only take room.
+  /** Removes, or only counts, what processes that died have left. Somebody else's files only take room. */
+  async sweep(olderThanMs: number, { dryRun = false } = {}): Promise<number> {
+    const names = await readdir(this.#folder).catch(() => []);
+    let swept = 0;
+    for (const name of names) {
+      const path = join(this.#folder, name);
+      const old = await (dryRun ? isOlder : removeIfOlder)(path, olderThanMs).catch(() => false);
+      if (old) swept += 1;
     }
+    return swept;
   }
 }
 
-/** Removes a left-over file that was last written before `ms`. Whoever else removes it first does no harm. */
-export async function removeIfOlder(path: string, ms: number): Promise<void> {
+/**
+ * Removes a left-over file that was last written before `ms`, and says whether it was. Whoever else removes it
+ * first does no harm.
+ */
+export async function removeIfOlder(path: string, ms: number): Promise<boolean> {
   try {
-    if ((await lstat(path)).mtimeMs < ms) await unlink(path);
+    if (!(await isOlder(path, ms))) return false;
+    await unlink(path);
+    return true;
   } catch (thrown) {
     if (!failedWith(thrown, "ENOENT")) throw thrown;
+    return false;
   }
+}
+
+async function isOlder(path: string, ms: number): Promise<boolean> {
+  return (await lstat(path)).mtimeMs < ms;
 }
 
 /** Writes a new file and syncs its bytes. The name must not be taken. */

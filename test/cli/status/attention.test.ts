@@ -33,7 +33,7 @@ describe("attention", () => {
     ["STATE_ELSEWHERE", { owner: { ...healthy.owner, elsewhere: true } }],
     ["CLOCK_BEHIND", { clock: { behindSeconds: 11, behindStoreSeconds: null } }],
     ["CLOCK_BEHIND", { clock: { behindSeconds: 0, behindStoreSeconds: 301 } }],
-    ["TRUST_UNUSABLE", { trust: { ...healthy.trust, code: "TRUST_EXPIRED" } }],
+    ["TRUST_UNUSABLE", { trust: { ...healthy.trust, expiresInSeconds: 0, code: "TRUST_EXPIRED" } }],
     ["TRUST_EXPIRING", { trust: { ...healthy.trust, expiresInSeconds: 14 * daySeconds - 1 } }],
     ["GATEWAY_TROUBLE", troubled(null, 100 * daySeconds)],
     ["PEER_TROUBLE", troubled("lab", daySeconds - 1)],
