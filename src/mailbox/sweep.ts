@@ -1,4 +1,5 @@
 import { limits } from "../base/limits.ts";
+import type { ObjectKey } from "../base/names.ts";
 import {
   framesInbox,
   inboxPrefix,
@@ -103,14 +104,27 @@ async function sweep(
   isOver: IsOver,
 ): Promise<number> {
   let gone = 0;
+  let over: ObjectKey[] = [];
+  const remove = async (): Promise<void> => {
+    gone += over.length;
+    if (!dryRun) await removeAll(box, over);
+    over = [];
+  };
   for await (const { key, modifiedMs } of entriesBelow(box.store, { prefix, maxPages })) {
     if (signal?.aborted === true) break;
     const name = parseObjectKey(key);
     if (!(await isOver(name, modifiedMs)) || name === undefined) continue;
-    if (!dryRun) await box.store.delete(objectKey(name));
-    gone += 1;
+    over.push(objectKey(name));
+    if (over.length === limits.listPageKeys) await remove();
   }
+  await remove();
   return gone;
+}
+
+/** What the state says of them, by which they may go, must outlast the machine's power. */
+async function removeAll(box: Mailbox, keys: readonly ObjectKey[]): Promise<void> {
+  if (keys.length > 0) await box.state.sync();
+  for (const key of keys) await box.store.delete(key);
 }
 
 /** Whether it was written so long ago by any clock of the realm. */
