@@ -2,6 +2,7 @@ import { asPosternError, type ErrorCode } from "../../src/base/errors.ts";
 import { limits } from "../../src/base/limits.ts";
 import { parseGatewayName, parseRealm, type RunId } from "../../src/base/names.ts";
 import { ask, deliver } from "../../src/gateway/ask.ts";
+import { gc } from "../../src/gateway/gc.ts";
 import { poll } from "../../src/gateway/poll.ts";
 import { serve } from "../../src/gateway/serve.ts";
 import { follow } from "../../src/mailbox/follow.ts";
@@ -106,7 +107,10 @@ export class Scenario {
     const [asker, doer] = this.#machines;
     this.#schedule(asker, doer, 4);
     this.#schedule(doer, asker, 1);
-    for (const machine of this.#machines) this.#workUntil(machine, troubledMs, minute);
+    for (const machine of this.#machines) {
+      this.#workUntil(machine, troubledMs, minute);
+      this.#tidyLater(machine, troubledMs);
+    }
     harass(this.#world, this.#bucket, this.#weather.hostility, troubledMs);
     if (this.#weather.hostility !== "none") this.#sendRogues(asker, doer);
     if (this.#weather.mistrust) {
@@ -288,6 +292,20 @@ export class Scenario {
     this.#world.schedule(minute, supervise);
   }
 
+  /** An operator who takes retention to its end, whatever else is going on. */
+  #tidyLater(machine: Machine, withinMs: number): void {
+    const { random } = this.#world;
+    for (let count = random.integer(0, 2); count > 0; count -= 1) {
+      const dryRun = random.chance(0.2);
+      this.#world.schedule(random.integer(0, withinMs), () => {
+        this.#process(machine, async (mailbox) => {
+          const { problem } = await gc(mailbox, { dryRun, sweepTemporaries: async () => 0 });
+          if (problem !== null) throw problem;
+        });
+      });
+    }
+  }
+
   #pollUntil(machine: Machine, durationMs: number, everyMs: number): void {
     const { random } = this.#world;
     for (let atMs = random.integer(0, everyMs); atMs < durationMs; atMs += everyMs) {
@@ -393,6 +411,7 @@ export class Scenario {
     for (const machine of this.#machines) {
       machine.hasCollected = true;
       this.#pollUntil(machine, 10 * minute, 3 * minute);
+      this.#tidyLater(machine, 10 * minute);
     }
     await this.#world.pass(15 * minute);
     const starts = this.#checker.counts.starts;
