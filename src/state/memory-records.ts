@@ -19,6 +19,7 @@ import type {
   OutboxRecord,
   QuarantineEntry,
   QuarantineFilter,
+  QuarantineRef,
   ReceivedOverview,
   RefFilter,
   Transcript,
@@ -237,14 +238,14 @@ export class MemoryRecords implements Records {
     this.#changed().nonces.clear();
   }
 
-  quarantined({ limit, bucket, released }: QuarantineFilter): QuarantineEntry[] {
-    const found = [...this.#content.quarantine.values()].filter(
-      (entry) =>
-        (bucket === undefined || entry.bucket === bucket) &&
-        (released === undefined || entry.released),
-    );
-    found.sort((a, b) => b.atMs - a.atMs || compare(a.id, b.id));
+  quarantined({ limit, bucket }: QuarantineFilter): QuarantineEntry[] {
+    const found = this.#quarantine((entry) => bucket === undefined || entry.bucket === bucket);
     return structuredClone(found.slice(0, limit));
+  }
+
+  releasedQuarantine(limit: number): QuarantineRef[] {
+    const found = this.#quarantine(({ released }) => released);
+    return found.slice(0, limit).map(({ id, key, size }) => ({ id, key, size }));
   }
 
   quarantinedEntry(id: string): QuarantineEntry | undefined {
@@ -332,6 +333,12 @@ export class MemoryRecords implements Records {
 
   #receipts(accept: (receipt: Receipt) => boolean): Receipt[] {
     return [...this.#content.receipts.values()].filter(accept);
+  }
+
+  /** The latest first. */
+  #quarantine(accept: (entry: QuarantineEntry) => boolean): QuarantineEntry[] {
+    const found = [...this.#content.quarantine.values()].filter(accept);
+    return found.toSorted((a, b) => b.atMs - a.atMs || compare(a.id, b.id));
   }
 
   #outboxRecords(): OutboxRecord[] {

@@ -7,6 +7,7 @@ import type {
   OutboxRecord,
   QuarantineEntry,
   QuarantineFilter,
+  QuarantineRef,
   ReceivedOverview,
   RefFilter,
   Transcript,
@@ -77,7 +78,9 @@ export interface Records {
   putNonce(nonce: string): void;
   deleteNonces(): void;
 
+  /** In order of (atMs descending, id), like the next. */
   quarantined(filter: QuarantineFilter): QuarantineEntry[];
+  releasedQuarantine(limit: number): QuarantineRef[];
   quarantinedEntry(id: string): QuarantineEntry | undefined;
   quarantineHeld(bucket: string): QuarantineHeld;
   /** In order of bucket. */

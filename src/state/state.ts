@@ -86,11 +86,15 @@ export interface State {
    * were left in the store.
    */
   releaseQuarantined(id: string): Promise<"released" | "unknown" | "not-kept">;
+  /** What is released, the latest refused first: only what names it, however large it is. */
+  releasedQuarantine(filter: { readonly limit: number }): Promise<readonly QuarantineRef[]>;
   /** Deletes an entry, released or not; false when there is none. */
   discardQuarantined(id: string): Promise<boolean>;
 
   /** Remembers the highest version seen of a document; `rolled-back` when `version` is lower. */
   seeVersion(document: string, version: number): Promise<"fine" | "rolled-back">;
+  /** The highest version seen of a document, 0 for none; remembers nothing. */
+  seenVersion(document: string): Promise<number>;
   /** Counts up and returns the next number of a series (card versions), from 1. */
   nextNumber(series: string): Promise<number>;
 
@@ -283,9 +287,10 @@ export interface QuarantineEntry extends NewQuarantineEntry {
 export interface QuarantineFilter {
   readonly limit: number;
   readonly bucket?: string;
-  /** Only what is released. */
-  readonly released?: true;
 }
+
+/** What names a quarantine entry whose bytes are kept. */
+export type QuarantineRef = Pick<QuarantineEntry, "id" | "key" | "size">;
 
 export interface QuarantineBudget {
   readonly maxBytes: number;

@@ -33,6 +33,7 @@ import type {
   QuarantineBudget,
   QuarantineEntry,
   QuarantineFilter,
+  QuarantineRef,
   RefFilter,
   RunStep,
   RunView,
@@ -206,6 +207,14 @@ export class RecordState implements State {
     return this.#write(() => releaseQuarantined(this.#records, id));
   }
 
+  async releasedQuarantine({
+    limit,
+  }: {
+    readonly limit: number;
+  }): Promise<readonly QuarantineRef[]> {
+    return this.#read(() => this.#records.releasedQuarantine(limit));
+  }
+
   async discardQuarantined(id: string): Promise<boolean> {
     return this.#write(() => discardQuarantined(this.#records, id));
   }
@@ -217,6 +226,10 @@ export class RecordState implements State {
       if (version !== highest) this.#records.putVersion(document, version);
       return "fine";
     });
+  }
+
+  async seenVersion(document: string): Promise<number> {
+    return this.#read(() => this.#records.version(document) ?? 0);
   }
 
   async nextNumber(series: string): Promise<number> {

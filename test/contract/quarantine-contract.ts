@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { sha256, toBase32, utf8 } from "../../src/base/bytes.ts";
 import type { NewQuarantineEntry, QuarantineFilter, State } from "../../src/state/state.ts";
-import { peer, refusedObject } from "../state/samples.ts";
+import { refusedObject } from "../state/samples.ts";
 
 const everything = { limit: 1000 };
 
@@ -104,21 +104,24 @@ export function quarantineContract(state: () => State): void {
       expect(await state().quarantine(refusedObject(), budget)).toBe("over-budget");
     });
 
-    it("lists what is released, of one bucket if asked", async () => {
+    it("lists what is released by what names it, the latest first", async () => {
       const ids = await Promise.all(
         [
           { key: "a", atMs: 1 },
           { key: "b", atMs: 3, bucket: "q" },
           { key: "c", atMs: 2 },
           { key: "d", atMs: 4 },
-        ].map((change) => keep(refusedObject({ bytes: utf8("x"), ...change }))),
+        ].map((change) => keep(refusedObject({ bytes: utf8("x"), size: 1, ...change }))),
       );
+      expect(await state().releasedQuarantine({ limit: 9 })).toStrictEqual([]);
       for (const id of ids.slice(0, 3)) await state().releaseQuarantined(id);
-      const keys = async (filter: QuarantineFilter): Promise<string[]> =>
-        (await state().quarantined(filter)).map((entry) => entry.key);
-      expect(await keys({ limit: 9, released: true })).toStrictEqual(["b", "c", "a"]);
-      expect(await keys({ limit: 1, released: true })).toStrictEqual(["b"]);
-      expect(await keys({ limit: 9, released: true, bucket: peer })).toStrictEqual(["c", "a"]);
+      const [a, b, c] = ids;
+      expect(await state().releasedQuarantine({ limit: 9 })).toStrictEqual([
+        { id: b, key: "b", size: 1 },
+        { id: c, key: "c", size: 1 },
+        { id: a, key: "a", size: 1 },
+      ]);
+      expect(await state().releasedQuarantine({ limit: 1 })).toMatchObject([{ key: "b" }]);
     });
 
     it("discards an entry, released or not, and makes room by that", async () => {

@@ -537,6 +537,12 @@ export function stateContract(
         expect(await state.seeVersion("other", 1)).toBe("fine");
         expect(await state.seeVersion("trust", 6)).toBe("fine");
         expect(await state.seeVersion("trust", 5)).toBe("rolled-back");
+        expect(await state.seenVersion("trust")).toBe(6);
+      });
+
+      it("tell the highest version seen without seeing one", async () => {
+        expect(await state.seenVersion("trust")).toBe(0);
+        expect(await state.seeVersion("trust", 1)).toBe("fine");
       });
 
       it("count each series up from 1", async () => {

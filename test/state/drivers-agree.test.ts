@@ -114,6 +114,7 @@ async function contentOf(state: State): Promise<unknown> {
     await state.outboxRecord(outboxFor(name).runId),
     await state.knowsOwnerNonce(name),
     await state.nextNumber(name),
+    await state.seenVersion(name),
     await state.seeVersion(name, 2),
   ];
   return {
@@ -132,8 +133,8 @@ async function contentOf(state: State): Promise<unknown> {
     troubles: await state.troubles(),
     quarantined: await state.quarantined({ limit }),
     ofBucket: await state.quarantined({ limit, bucket: "p" }),
-    released: await state.quarantined({ limit, released: true }),
-    releasedOfBucket: await state.quarantined({ limit, bucket: "p", released: true }),
+    released: await state.releasedQuarantine({ limit }),
+    lastReleased: await state.releasedQuarantine({ limit: 1 }),
     perName: await Promise.all(names.map(perName)),
   };
 }

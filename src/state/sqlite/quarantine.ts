@@ -1,5 +1,5 @@
 import type { SQLInputValue } from "node:sqlite";
-import type { QuarantineEntry } from "../state.ts";
+import type { QuarantineEntry, QuarantineRef } from "../state.ts";
 import type { Row } from "./row.ts";
 
 /** A quarantine entry's columns, each with the value it is given. */
@@ -16,6 +16,10 @@ export function quarantineColumns(entry: QuarantineEntry): Record<string, SQLInp
     bytes: entry.bytes,
     released: Number(entry.released),
   };
+}
+
+export function quarantineRefOf(row: Row): QuarantineRef {
+  return { id: row.text("id"), key: row.text("key"), size: row.integer("size") };
 }
 
 export function quarantineEntryOf(row: Row): QuarantineEntry {

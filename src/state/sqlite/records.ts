@@ -22,7 +22,7 @@ import {
   transcriptEnvelopeOf,
 } from "./outbox.ts";
 import { askedOverviewOf, bucketOverviewsOf, receivedOverviewOf } from "./overview.ts";
-import { quarantineColumns, quarantineEntryOf } from "./quarantine.ts";
+import { quarantineColumns, quarantineEntryOf, quarantineRefOf } from "./quarantine.ts";
 import { receiptColumns, receiptOf, refOf, settledReceiptOf } from "./receipts.ts";
 import { LogSync } from "./log-sync.ts";
 import type { Row } from "./row.ts";
@@ -34,6 +34,7 @@ import type {
   OutboxRecord,
   QuarantineEntry,
   QuarantineFilter,
+  QuarantineRef,
   ReceivedOverview,
   RefFilter,
   Transcript,
@@ -252,12 +253,17 @@ export class SqliteRecords implements Records {
     this.#database.run("DELETE FROM nonces");
   }
 
-  quarantined({ limit, bucket, released }: QuarantineFilter): QuarantineEntry[] {
-    const of = bucket === undefined ? "" : "AND bucket = ?";
-    const that = released === undefined ? "" : "AND released = 1";
-    const sql = `SELECT * FROM quarantine WHERE true ${of} ${that} ORDER BY at_ms DESC, id LIMIT ?`;
+  quarantined({ limit, bucket }: QuarantineFilter): QuarantineEntry[] {
+    const of = bucket === undefined ? "" : "WHERE bucket = ?";
+    const sql = `SELECT * FROM quarantine ${of} ORDER BY at_ms DESC, id LIMIT ?`;
     const values = bucket === undefined ? [limit] : [bucket, limit];
     return this.#database.all(sql, ...values).map(quarantineEntryOf);
+  }
+
+  releasedQuarantine(limit: number): QuarantineRef[] {
+    const sql =
+      "SELECT id, key, size FROM quarantine WHERE released = 1 ORDER BY at_ms DESC, id LIMIT ?";
+    return this.#database.all(sql, limit).map(quarantineRefOf);
   }
 
   quarantinedEntry(id: string): QuarantineEntry | undefined {
