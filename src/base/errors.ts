@@ -23,6 +23,7 @@ const codeClasses = {
   PEER_MISSING: "usage",
   RUN_UNKNOWN: "usage",
   QUARANTINE_UNKNOWN: "usage",
+  QUARANTINE_NOT_RELEASABLE: "usage",
   REQUEST_INVALID: "usage",
   STATE_MISSING: "usage",
   STATE_UNSUPPORTED: "usage",

@@ -82,6 +82,8 @@ export const limits = {
   /** Received objects kept in quarantine for one sender, and for all unknown senders together. */
   quarantineBytesPerPeer: 16 * 1024 * 1024,
   quarantineEntriesPerPeer: 1000,
+  /** What was released from quarantine and is taken up by one look through the inbox, at most. */
+  releasedPerScan: 1000,
   /** Subjects whose latest trouble is remembered. */
   maxTroubles: 1000,
   maxTroubleCharacters: 500,
@@ -174,6 +176,8 @@ export const limits = {
   /** `postern status`: senders, peers and troubles that one screen names, of each. */
   statusScreenRows: 10,
   cardLifetimeMs: 365 * day,
+  /** What of a request's content is shown on a terminal; as JSON there is all of it. */
+  maxShownCharacters: 4096,
   /** A card's text with whatever white space it gained on its way. */
   maxCardTextBytes: 2 * 1024 * 1024,
 } as const;

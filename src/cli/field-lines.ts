@@ -1,4 +1,6 @@
-/** A record for people: a line for each field that says something, under its own name. */
+import { safeText } from "./output.ts";
+
+/** A record for people: exactly one line for each field that says something, under its own name. */
 export function fieldLines(record: object): string {
   const fields = Object.entries(record).filter(
     ([, value]) => value !== null && value !== undefined,
@@ -8,5 +10,5 @@ export function fieldLines(record: object): string {
 }
 
 function shown(value: unknown): string {
-  return typeof value === "string" ? value : JSON.stringify(value);
+  return safeText(typeof value === "string" ? value : JSON.stringify(value));
 }

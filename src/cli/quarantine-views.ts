@@ -1,7 +1,30 @@
-import { isErrorCode, type ErrorCode } from "../base/errors.ts";
-import type { QuarantineEntry } from "../state/state.ts";
+import { string } from "@oclif/core/args";
+import { isErrorCode, PosternError, type ErrorCode } from "../base/errors.ts";
+import type { QuarantineEntry, State } from "../state/state.ts";
+import { roughDuration } from "./duration.ts";
+import { fieldLines } from "./field-lines.ts";
 
-/** What was refused, as `quarantine list` and `quarantine show` tell it. */
+/** What the commands about one quarantine entry take. */
+export const quarantineArgs = {
+  id: string({ description: "What `quarantine list` shows.", required: true, ignoreStdin: true }),
+};
+
+/** Throws `QUARANTINE_UNKNOWN`. */
+export async function requireQuarantined(state: State, id: string): Promise<QuarantineEntry> {
+  const entry = await state.quarantinedEntry(id);
+  if (entry === undefined) throw quarantineUnknown(id);
+  return entry;
+}
+
+export function quarantineUnknown(id: string): PosternError {
+  const shown = JSON.stringify(id);
+  return new PosternError(
+    "QUARANTINE_UNKNOWN",
+    `${shown} is not in quarantine: see \`postern quarantine list\``,
+  );
+}
+
+/** What was refused, as the `quarantine` commands tell it. */
 export function quarantineView(entry: QuarantineEntry) {
   return {
     id: entry.id,
@@ -10,15 +33,26 @@ export function quarantineView(entry: QuarantineEntry) {
     key: entry.key,
     size: entry.size,
     kept: entry.bytes !== null,
+    released: entry.released,
     at: new Date(entry.atMs).toISOString(),
     detail: entry.detail,
     whatToDo: adviceOn(entry),
   };
 }
 
+/** The same for people, before something is done with it. */
+export function quarantineLines(entry: QuarantineEntry, nowMs: number, more: object = {}): string {
+  const { whatToDo: _asked, at, ...facts } = quarantineView(entry);
+  return fieldLines({
+    ...facts,
+    at: `${at} (${roughDuration(Math.max(0, nowMs - entry.atMs))} ago)`,
+    ...more,
+  });
+}
+
 const advice: Readonly<Partial<Record<ErrorCode, string>>> = {
   PEER_UNKNOWN:
-    "if you know the sender, compare the fingerprint of its card and run `postern peers add`: it sends again by itself until its request expires",
+    "if you know the sender, compare the fingerprint of its card and run `postern peers add`",
   KEY_UNKNOWN:
     "the sender signed with a key that is not pinned: ask for its card anew, and compare the fingerprint",
   KEY_REVOKED: "the key was revoked here: if the sender still uses it, ask for its new card",
@@ -38,9 +72,24 @@ const advice: Readonly<Partial<Record<ErrorCode, string>>> = {
     "it came too late for any answer to be believed: the sender has to ask again under a new key",
 };
 
-function adviceOn({ code }: QuarantineEntry): string {
+/** Verdicts that may be others once an operator has done what is advised. */
+const mayChange: ReadonlySet<string> = new Set<ErrorCode>([
+  "PEER_UNKNOWN",
+  "KEY_UNKNOWN",
+  "KEY_OUTSIDE_WINDOW",
+  "ISSUED_IN_FUTURE",
+  "VERSION_UNSUPPORTED",
+]);
+
+function adviceOn({ id, code, bytes, released }: QuarantineEntry): string {
+  if (released) return releasedAdvice;
   const known = isErrorCode(code) ? advice[code] : undefined;
-  return (
-    known ?? "it is not what the protocol allows: tell the sender, whose program may be faulty"
-  );
+  const what =
+    known ?? "it is not what the protocol allows: tell the sender, whose program may be faulty";
+  return bytes !== null && mayChange.has(code)
+    ? `${what}; then \`postern quarantine release ${id}\``
+    : `${what}; \`postern quarantine discard ${id}\` forgets it`;
 }
+
+const releasedAdvice =
+  "it was released: the next `postern poll`, or a `postern serve` at work, puts it through admission";

@@ -42,7 +42,7 @@ function receivedDetails(receipt: Receipt) {
   return { ...receivedView(receipt), request: requestOf(body), terminal };
 }
 
-function requestOf(body: RequestBody) {
+export function requestOf(body: RequestBody) {
   switch (body.kind) {
     case "prompt":
       return { prompt: body.prompt };

@@ -3,6 +3,7 @@ import type { TerminalPayload } from "../protocol/frame.ts";
 import type { Receipt } from "../protocol/receipt.ts";
 import { decodeRequest } from "../protocol/request.ts";
 import type { OutboxRecord } from "../state/state.ts";
+import { isoSeconds, isoTime } from "./iso-time.ts";
 import { table } from "./output.ts";
 
 /** A run that was asked from here, as `runs list` and `runs show` tell it. */
@@ -26,13 +27,13 @@ export function askedView(record: OutboxRecord) {
     continues: remoteRunId ?? null,
     requestDigest: record.requestDigest,
     askedAt: isoTime(record.openedMs),
-    sentAt: isoTime(record.sentMs),
+    sentAt: isoTimeOf(record.sentMs),
     answered: record.answered,
     displaced: record.displaced,
     cancelAsked: record.cancel !== null,
     deadline: isoSeconds(record.deadline),
     expiresAt: isoSeconds(record.exp),
-    closedAt: isoTime(record.closedMs),
+    closedAt: isoTimeOf(record.closedMs),
   };
 }
 
@@ -54,8 +55,8 @@ export function receivedView(receipt: Receipt) {
     receivedAt: isoTime(receipt.receivedMs),
     deadline: isoSeconds(receipt.deadline),
     expiresAt: isoSeconds(receipt.exp),
-    endedAt: isoTime(receipt.ended?.atMs ?? null),
-    keptUntil: isoTime(keptUntilMs(receipt)),
+    endedAt: isoTimeOf(receipt.ended?.atMs ?? null),
+    keptUntil: isoTimeOf(keptUntilMs(receipt)),
   };
 }
 
@@ -69,12 +70,8 @@ function endOf(terminal: TerminalPayload | null) {
   return { status: terminal?.status ?? null, code: terminal?.error?.code ?? null };
 }
 
-function isoTime(ms: number | null): string | null {
-  return ms === null ? null : new Date(ms).toISOString();
-}
-
-function isoSeconds(seconds: number | null): string | null {
-  return seconds === null ? null : isoTime(seconds * 1000);
+function isoTimeOf(ms: number | null): string | null {
+  return ms === null ? null : isoTime(ms);
 }
 
 /** How a run stands, in a few words for one column. */

@@ -10,10 +10,12 @@ import {
   type ListedCancel,
 } from "../mailbox/cancel.ts";
 import { publishEnding, republishEnding } from "../mailbox/end.ts";
+import type { MaxRunOf } from "../mailbox/grants.ts";
 import { scanInbox } from "../mailbox/inbox.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
 import { takeOver, type OnCrash } from "../mailbox/take-over.ts";
 import { parseEnvelope } from "../protocol/envelope.ts";
+import type { RequestName } from "../protocol/object-key.ts";
 import type { Receipt, RunRef } from "../protocol/receipt.ts";
 import { decodeRequest } from "../protocol/request.ts";
 import { Run } from "./run.ts";
@@ -29,6 +31,11 @@ export interface AgentRoute {
 export interface ResponderOptions {
   readonly agents: ReadonlyMap<AgentName, AgentRoute>;
   readonly maxConcurrentRuns: number;
+}
+
+/** How long each agent that is here may take. */
+export function maxRunsOf({ agents }: Pick<ResponderOptions, "agents">): MaxRunOf {
+  return (agent) => agents.get(agent)?.maxRunMs;
 }
 
 /** What a responder did, counted since it was made. */
@@ -53,9 +60,10 @@ export class Responder {
   readonly #box: Mailbox;
   readonly #options: ResponderOptions;
   readonly #troubles: Troubles;
+  readonly #maxRunOf: MaxRunOf;
   readonly #runs = new Map<string, Run>();
-  /** Admissions on their way, each with whose request it is. */
-  readonly #admitting = new Map<Promise<unknown>, GatewayName>();
+  /** Admissions on their way, each with the request's name. */
+  readonly #admitting = new Map<Promise<unknown>, RequestName>();
   readonly #counts: Responded = {
     admitted: 0,
     takenOver: 0,
@@ -74,6 +82,7 @@ export class Responder {
     this.#box = box;
     this.#options = options;
     this.#troubles = troubles;
+    this.#maxRunOf = maxRunsOf(options);
   }
 
   get counts(): Readonly<Responded> {
@@ -155,6 +164,8 @@ export class Responder {
     const left: Waiting[] = [];
     for (const [index, request] of waiting.entries()) {
       const { from } = request.name;
+      // The same request may wait in the inbox and, released, in quarantine: the one is looked at after the other.
+      while (this.#isBeingAdmitted(request)) await this.#oneAdmitted();
       if (scan.full.has(from)) this.#counts.waiting += 1;
       else if (!scan.takesStrangers && this.#isStranger(from)) continue;
       else if (!this.#hasRoomFor(request)) left.push(request);
@@ -182,13 +193,12 @@ export class Responder {
   }
 
   #admitSoon(waiting: Waiting, scan: Scan): void {
-    const { from } = waiting.name;
     const admission: Promise<void> = this.#apart(waiting.name, () => this.#admit(waiting, scan))
       .catch((thrown: unknown) => {
         scan.failure ??= asPosternError(thrown);
       })
       .finally(() => this.#admitting.delete(admission));
-    this.#admitting.set(admission, from);
+    this.#admitting.set(admission, waiting.name);
   }
 
   /** Resolves when no run is active. Until then cancels are heard, as far as the store lets them through. */
@@ -225,7 +235,7 @@ export class Responder {
 
   async #admit(waiting: Waiting, scan: Scan): Promise<void> {
     const { from } = waiting.name;
-    const result = await admit(this.#box, waiting, (agent) => this.#maxRunOf(agent));
+    const result = await admit(this.#box, waiting, this.#maxRunOf);
     switch (result.status) {
       case "admitted":
         this.#counts.admitted += 1;
@@ -282,7 +292,7 @@ export class Responder {
       receipt,
       request,
       handler,
-      maxRunOf: (agent) => this.#maxRunOf(agent),
+      maxRunOf: this.#maxRunOf,
     });
     const key = runKey(receipt);
     this.#runs.set(key, run);
@@ -320,10 +330,6 @@ export class Responder {
     await dropSpentCancel(this.#box, listed, receipt);
   }
 
-  #maxRunOf(agent: AgentName): number | undefined {
-    return this.#options.agents.get(agent)?.maxRunMs;
-  }
-
   #isActive(run: RunRef): boolean {
     return this.#runs.has(runKey(run));
   }
@@ -331,6 +337,12 @@ export class Responder {
   #isAtWork({ name }: Waiting): boolean {
     return [...this.#runs.values()].some(
       ({ receipt }) => receipt.from === name.from && receipt.runId === name.runId,
+    );
+  }
+
+  #isBeingAdmitted({ name }: Waiting): boolean {
+    return [...this.#admitting.values()].some(
+      ({ from, runId }) => from === name.from && runId === name.runId,
     );
   }
 
@@ -352,7 +364,7 @@ export class Responder {
     if (cancels.length > 0) return true;
     const most = this.#box.trust.current().grantsOf(name.from)?.maxConcurrentRuns ?? Infinity;
     const running = [...this.#runs.values()].filter(({ receipt }) => receipt.from === name.from);
-    const admitting = [...this.#admitting.values()].filter((from) => from === name.from);
+    const admitting = [...this.#admitting.values()].filter(({ from }) => from === name.from);
     return running.length + admitting.length < most;
   }
 

@@ -4,14 +4,15 @@ import type { TerminalPayload } from "../protocol/frame.ts";
 import type { Receipt } from "../protocol/receipt.ts";
 import type { RunView } from "../state/state.ts";
 import { notGrantedText } from "../trust/trust.ts";
-import type { Denial } from "./grants.ts";
+import { denialOf, type Denial, type MaxRunOf } from "./grants.ts";
+import type { Mailbox } from "./mailbox.ts";
 import { requireOwner } from "./owner.ts";
 import { failure } from "./terminal.ts";
+import type { ReceivedRequest, VerifiedRequest } from "./verify-request.ts";
 
 /** A verified request as admission looks at it. */
 export interface Candidate {
-  /** What the receipt will say if it is admitted now. */
-  readonly receipt: Receipt;
+  readonly received: ReceivedRequest;
   /** Whether a verified cancel for exactly these bytes lies beside it. */
   readonly cancelled: boolean;
   /** Why the trust document says no, or undefined when it says yes. */
@@ -32,19 +33,36 @@ export type Admission =
   /** It may run later: it stays where it is. */
   | { readonly status: "waits"; readonly code: ErrorCode };
 
+/** By the trust document and the agents as they are now. */
+export function candidateOf(
+  box: Mailbox,
+  { received, payload }: VerifiedRequest,
+  cancelled: boolean,
+  maxRunOf: MaxRunOf,
+): Candidate {
+  const grants = box.trust.current().grantsOf(received.from);
+  return {
+    received,
+    cancelled,
+    refusal: denialOf(box, received, payload, received.request.length, maxRunOf),
+    maxConcurrentRuns: grants?.maxConcurrentRuns ?? 0,
+    maxRequestsPerMinute: grants?.maxRequestsPerMinute ?? 0,
+  };
+}
+
 /**
  * Decides about one verified request inside the admission transaction (SPEC.md, Admission). The order of
  * the questions is the protocol's. Throws `STATE_ELSEWHERE`, `OWNER_UNCHECKED` or `CLOCK_BEHIND`.
  */
 export function decideAdmission(candidate: Candidate, view: RunView): Admission {
-  const { receipt } = candidate;
+  const { received } = candidate;
   const now = view.nowMs;
-  const standing = view.receipts.find((other) => other.requestDigest === receipt.requestDigest);
+  const standing = view.receipts.find((other) => other.requestDigest === received.requestDigest);
   if (standing !== undefined) return { status: "exists", receipt: standing };
   requireOwner(view);
 
-  const iat = receipt.iat * 1000;
-  const exp = receipt.exp * 1000;
+  const iat = received.iat * 1000;
+  const exp = received.exp * 1000;
   if (iat > now + limits.skewMs) return { status: "waits", code: "ISSUED_IN_FUTURE" };
   // Refusals leave receipts, too: whoever sends faster than is granted waits for those as well.
   if (view.peer.receivedLastMinute >= candidate.maxRequestsPerMinute) {
@@ -72,12 +90,12 @@ export function decideAdmission(candidate: Candidate, view: RunView): Admission 
   }
   if (candidate.cancelled)
     return answered("cancelled", "CANCELLED", "cancelled before it was admitted");
-  if (isPastDeadline(receipt, now))
+  if (isPastDeadline(received, now))
     return answered("cancelled", "DEADLINE", "the deadline passed before it was admitted");
   if (candidate.refusal !== undefined) {
     return answered("refused", candidate.refusal.code, candidate.refusal.message);
   }
-  if (receipt.continues !== null && !continuesOwnRun(receipt, view)) {
+  if (received.continues !== null && !continuesOwnRun(received, view)) {
     return answered("refused", "NOT_GRANTED", notGrantedText);
   }
   if (view.peer.openRuns >= candidate.maxConcurrentRuns)
@@ -100,12 +118,12 @@ function standsInTheWay(other: Receipt): boolean {
   return outcome !== undefined && outcome !== "expired";
 }
 
-function continuesOwnRun(receipt: Receipt, view: RunView): boolean {
-  return view.continued.some((earlier) => earlier.admitted && earlier.tenant === receipt.tenant);
+function continuesOwnRun({ tenant }: ReceivedRequest, view: RunView): boolean {
+  return view.continued.some((earlier) => earlier.admitted && earlier.tenant === tenant);
 }
 
-export function isPastDeadline(receipt: Receipt, nowMs: number): boolean {
-  return receipt.deadline !== null && nowMs >= receipt.deadline * 1000;
+export function isPastDeadline({ deadline }: Pick<Receipt, "deadline">, nowMs: number): boolean {
+  return deadline !== null && nowMs >= deadline * 1000;
 }
 
 /** The receipt of an answer that stands before anything of it is published, so that a repeat can never run. */

@@ -14,6 +14,15 @@ export interface ListedCancel {
   readonly modifiedMs: number;
 }
 
+/** Whether a cancel for exactly this request was listed. */
+export function isListedFor(
+  { runId, requestDigest }: RunRef,
+  cancels: readonly CancelName[],
+): boolean {
+  const digest16 = digest16Of(requestDigest);
+  return cancels.some((cancel) => cancel.runId === runId && cancel.digest16 === digest16);
+}
+
 /**
  * Whether the caller asked to stop exactly this request: one read of the cancel's key. A cancel that does
  * not verify is none. Rejects as the store does, or with `TRUST_*` when the own trust document cannot be used.

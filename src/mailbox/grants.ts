@@ -27,9 +27,20 @@ export async function requireTrust(box: Mailbox): Promise<void> {
   const trust = box.trust.current();
   trust.requireCurrent(box.clock.now());
   if ((await box.state.seeVersion("trust", trust.version)) === "fine") return;
-  throw new PosternError(
+  throw rolledBack(trust.version);
+}
+
+/** Throws the same, and does not remember that the document was seen. */
+export async function checkTrust(box: Mailbox): Promise<void> {
+  const trust = box.trust.current();
+  trust.requireCurrent(box.clock.now());
+  if (trust.version < (await box.state.seenVersion("trust"))) throw rolledBack(trust.version);
+}
+
+function rolledBack(version: number): PosternError {
+  return new PosternError(
     "TRUST_ROLLED_BACK",
-    `trust.json is version ${trust.version}, and a later one was in force: bring that back, or raise "version" above it`,
+    `trust.json is version ${version}, and a later one was in force: bring that back, or raise "version" above it`,
   );
 }
 

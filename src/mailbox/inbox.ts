@@ -1,39 +1,123 @@
 import { limits } from "../base/limits.ts";
 import { PosternError } from "../base/errors.ts";
 import { isGatewayName, type GatewayName } from "../base/names.ts";
-import { inboxPrefix, parseObjectKey, type RequestName } from "../protocol/object-key.ts";
+import {
+  inboxPrefix,
+  objectKey,
+  parseObjectKey,
+  type CancelName,
+  type RequestName,
+} from "../protocol/object-key.ts";
 import type { ListEntry } from "../store/store.ts";
 import type { Waiting } from "./admit.ts";
 import type { ListedCancel } from "./cancel.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { quarantine } from "./quarantine.ts";
+import { releasedRequests } from "./release.ts";
 
-/** One round through the inbox: what waits, senders in turn, and the cancels that were met. */
+/** One round through what waits, senders in turn, and the cancels that were met. */
 export interface InboxPage {
   readonly waiting: readonly Waiting[];
   readonly cancels: readonly ListedCancel[];
 }
 
 /**
- * Yields what waits in rounds: of every sender at most one page, their requests in turn. Only who has more
- * than a page, and is not `skipped`, is listed in the rounds after the first, so that no sender starves
- * another and an inbox without floods costs one request. Names that no rule makes are reported once and left
- * in place.
+ * Yields what waits, in the rounds of `inboxRounds`, the first of which begins with what was released from
+ * quarantine; senders take turns with that as with all else. Names that no rule makes are reported once and
+ * left in place.
  */
 export async function* scanInbox(
   box: Mailbox,
   skipped: ReadonlySet<string> = new Set(),
 ): AsyncGenerator<InboxPage> {
-  let listedMs = box.clock.now();
-  let round = await listEverybody(box);
-  yield await sortPage(box, round.entries, listedMs);
-  for (let rounds = 1; rounds < limits.inboxPagesPerPeer && round.more.length > 0; rounds += 1) {
-    listedMs = box.clock.now();
-    const more = round.more.filter(({ sender }) => !skipped.has(sender));
-    if (more.length === 0) return;
-    round = await listMore(box, more);
-    yield await sortPage(box, round.entries, listedMs);
+  let released = await releasedRequests(box);
+  for await (const { requests, cancels, unknown, listedMs } of inboxRounds(box, { skipped })) {
+    for (const { key, size } of unknown) await reportUnknownName(box, key, size);
+    const listed = requests.map(({ name, size, cancels: beside }) => ({
+      name,
+      size,
+      cancels: beside,
+      listedMs,
+    }));
+    yield { waiting: inOrder(box, [...released, ...listed]), cancels };
+    released = [];
   }
+}
+
+/** What one round through the inbox lists. */
+export interface InboxRound {
+  readonly listedMs: number;
+  readonly requests: readonly ListedRequest[];
+  readonly cancels: readonly ListedCancel[];
+  /** Names that no rule makes. */
+  readonly unknown: readonly ListEntry[];
+  /** Whether somebody has more than was listed. */
+  readonly more: boolean;
+}
+
+export interface ListedRequest {
+  readonly name: RequestName;
+  /** Bytes. */
+  readonly size: number;
+  /** Milliseconds since 1970 by the store's clock. */
+  readonly modifiedMs: number;
+  /** Cancels listed beside it. */
+  readonly cancels: readonly CancelName[];
+}
+
+export interface RoundsOptions {
+  readonly only?: GatewayName;
+  /** Looked at before each round. */
+  readonly skipped?: ReadonlySet<string>;
+}
+
+/**
+ * Lists the inbox in rounds, and does nothing else: of every sender, or of the `only` one, at most one page.
+ * Only who has more than a page, and is not `skipped`, is listed in the rounds after the first, so that no
+ * sender starves another and an inbox without floods costs one request.
+ */
+export async function* inboxRounds(
+  box: Mailbox,
+  { only, skipped = new Set() }: RoundsOptions = {},
+): AsyncGenerator<InboxRound> {
+  let listedMs = box.clock.now();
+  let listing =
+    only === undefined
+      ? await listEverybody(box)
+      : await listMore(box, [{ sender: only, startAfter: inboxPrefix(box.self, only) }]);
+  yield roundOf(box, listing, listedMs);
+  for (let rounds = 1; rounds < limits.inboxPagesPerPeer && listing.more.length > 0; rounds += 1) {
+    listedMs = box.clock.now();
+    const more = listing.more.filter(({ sender }) => !skipped.has(sender));
+    if (more.length === 0) return;
+    listing = await listMore(box, more);
+    yield roundOf(box, listing, listedMs);
+  }
+}
+
+/** Lists one request, with the cancels beside it; undefined where there is none of that name. */
+export async function listRequest(
+  box: Mailbox,
+  name: RequestName,
+): Promise<ListedRequest | undefined> {
+  const listedMs = box.clock.now();
+  const { entries } = await box.store.list({ prefix: objectKey(name), limit: limits.listPageKeys });
+  return roundOf(box, { entries, more: [] }, listedMs).requests[0];
+}
+
+/**
+ * Requests in the order in which they are admitted: one of each sender, then the second of each, and so on.
+ * Strangers cost nothing to invent: whatever lies under their names comes after all peers.
+ */
+export function inOrder<Request extends { readonly name: RequestName }>(
+  box: Mailbox,
+  requests: readonly Request[],
+): readonly Request[] {
+  const trust = box.trust.current();
+  const { peers = [], strangers = [] } = Object.groupBy(requests, ({ name }) =>
+    trust.grantsOf(name.from) === undefined ? "strangers" : "peers",
+  );
+  return [...inTurn(peers), ...inTurn(strangers)];
 }
 
 /** Where the listing of one sender's objects goes on. */
@@ -42,14 +126,14 @@ interface Cursor {
   readonly startAfter: string;
 }
 
-interface Round {
+interface Listing {
   readonly entries: readonly ListEntry[];
   /** Who has more than was listed. */
   readonly more: readonly Cursor[];
 }
 
 /** Where a page ends inside a sender's objects, the next one begins behind the last of them. */
-async function listEverybody(box: Mailbox): Promise<Round> {
+async function listEverybody(box: Mailbox): Promise<Listing> {
   const prefix = inboxPrefix(box.self);
   const entries: ListEntry[] = [];
   const more: Cursor[] = [];
@@ -69,7 +153,7 @@ async function listEverybody(box: Mailbox): Promise<Round> {
   return { entries, more };
 }
 
-async function listMore(box: Mailbox, cursors: readonly Cursor[]): Promise<Round> {
+async function listMore(box: Mailbox, cursors: readonly Cursor[]): Promise<Listing> {
   const entries: ListEntry[] = [];
   const more: Cursor[] = [];
   for (const { sender, startAfter } of cursors) {
@@ -82,39 +166,36 @@ async function listMore(box: Mailbox, cursors: readonly Cursor[]): Promise<Round
   return { entries, more };
 }
 
-async function sortPage(
-  box: Mailbox,
-  entries: readonly ListEntry[],
-  listedMs: number,
-): Promise<InboxPage> {
-  const requests: { readonly name: RequestName; readonly size: number }[] = [];
+function roundOf(box: Mailbox, { entries, more }: Listing, listedMs: number): InboxRound {
+  const requests: Omit<ListedRequest, "cancels">[] = [];
   const cancels: ListedCancel[] = [];
-  for (const { key, size, modifiedMs } of entries) {
+  const unknown: ListEntry[] = [];
+  for (const entry of entries) {
+    const { key, size, modifiedMs } = entry;
     const name = parseObjectKey(key);
-    if (name?.kind === "request" && name.to === box.self) requests.push({ name, size });
+    if (name?.kind === "request" && name.to === box.self) requests.push({ name, size, modifiedMs });
     else if (name?.kind === "cancel" && name.to === box.self) cancels.push({ name, modifiedMs });
-    else await reportUnknownName(box, key, size);
+    else unknown.push(entry);
   }
   const ofRun = Map.groupBy(
     cancels.map((cancel) => cancel.name),
     ({ from, runId }) => `${from}/${runId}`,
   );
-  const waiting = requests.map(({ name, size }) => {
-    const beside = ofRun.get(`${name.from}/${name.runId}`) ?? [];
-    return { name, size, listedMs, cancels: beside };
-  });
-  // Strangers cost nothing to invent: whatever lies under their names comes after all peers.
-  const trust = box.trust.current();
-  const { peers = [], strangers = [] } = Object.groupBy(waiting, ({ name }) =>
-    trust.grantsOf(name.from) === undefined ? "strangers" : "peers",
-  );
-  return { waiting: [...inTurn(peers), ...inTurn(strangers)], cancels };
+  const beside = ({ from, runId }: RequestName) => ofRun.get(`${from}/${runId}`) ?? [];
+  return {
+    listedMs,
+    requests: requests.map((request) => ({ ...request, cancels: beside(request.name) })),
+    cancels,
+    unknown,
+    more: more.length > 0,
+  };
 }
 
-/** One of each sender, then the second of each, and so on. */
-function inTurn(waiting: readonly Waiting[]): Waiting[] {
+function inTurn<Request extends { readonly name: RequestName }>(
+  requests: readonly Request[],
+): Request[] {
   const turns = new Map<GatewayName, number>();
-  const placed = waiting.map((request) => {
+  const placed = requests.map((request) => {
     const turn = turns.get(request.name.from) ?? 0;
     turns.set(request.name.from, turn + 1);
     return { request, turn };

@@ -1,8 +1,8 @@
-import { chmodSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { itemsOf, parsed, textOf } from "./support/json.ts";
+import { fieldOf, itemsOf, parsed, textOf } from "./support/json.ts";
 import { commands } from "./support/manifest.ts";
 import type { Pair } from "./support/pair.ts";
 import { shapeOf } from "./support/shape.ts";
@@ -94,6 +94,22 @@ const outputs: Readonly<Record<string, (world: World) => Promise<unknown>>> = {
     open: await pair.json(pair.caller, ["runs", "show", waiting]),
     received: await pair.json(pair.callee, ["runs", "show", ended]),
   }),
+  "inbox list": ({ pair }) => pair.json(pair.callee, ["inbox", "list"]),
+  "inbox show": async ({ pair, waiting }) => {
+    const show = (runId: string) => pair.json(pair.callee, ["inbox", "show", runId]);
+    const inbox = path.join(fileURLToPath(pair.storeUrl), "eu-lab", "inbox", "support");
+    const unverified = "b".repeat(52);
+    copyFileSync(path.join(inbox, waiting), path.join(inbox, unverified));
+    const shown = { verified: await show(waiting), unverified: await show(unverified) };
+    pair.hold();
+    const held = await pair.send("held", "hold");
+    const poll = pair.start(pair.callee, ["poll"]);
+    await pair.untilStarted(held);
+    const running = await show(held);
+    pair.release();
+    await poll.ended;
+    return { ...shown, running };
+  },
   poll: ({ pair }) => pair.json(pair.callee, ["poll"]),
   serve: async ({ pair }) => {
     const served = await pair.send("served");
@@ -108,6 +124,10 @@ const outputs: Readonly<Record<string, (world: World) => Promise<unknown>>> = {
     const shown = entries.map((entry) => ["quarantine", "show", textOf(entry, "id")]);
     return Promise.all(shown.map((args) => pair.json(pair.callee, args)));
   },
+  "quarantine release": async ({ pair }) =>
+    pair.json(pair.callee, ["quarantine", "release", await keptIn(pair), "--yes"]),
+  "quarantine discard": async ({ pair }) =>
+    pair.json(pair.callee, ["quarantine", "discard", await keptIn(pair), "--yes"]),
   status: async ({ pair }) => {
     const status = async (home: string, ...flags: readonly string[]): Promise<unknown> =>
       parsed((await pair.run(home, ["status", "--json", ...flags])).stdout);
@@ -135,6 +155,15 @@ const outputs: Readonly<Record<string, (world: World) => Promise<unknown>>> = {
   },
   demo: ({ pair }) => pair.json(pair.caller, ["demo"]),
 };
+
+/** The id of something in quarantine that can be released. */
+async function keptIn(pair: Pair): Promise<string> {
+  const entries = itemsOf(await pair.json(pair.callee, ["quarantine", "list"]));
+  return textOf(
+    entries.find((entry) => fieldOf(entry, "kept") === true),
+    "id",
+  );
+}
 
 const talk = [
   ["eu-lab/talk", "--prompt", "x", "--idempotency-key", "all"],

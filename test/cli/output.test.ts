@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { fieldLines } from "../../src/cli/field-lines.ts";
 import { jsonLine, safeText, table } from "../../src/cli/output.ts";
 
 const hostile = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
@@ -63,5 +64,16 @@ describe("table", () => {
 
   test("is only a head without rows", () => {
     expect(table(["NAME", "WHAT"], [])).toBe("NAME  WHAT");
+  });
+});
+
+describe("a record's lines", () => {
+  test("are one for each field that says something, whatever a text holds", () => {
+    const record = { name: "a\nverified  true\u2028", none: null, list: ["\u009b2J"], yes: true };
+    expect(fieldLines(record).split("\n")).toEqual([
+      String.raw`name  a\u{a}verified  true\u{2028}`,
+      String.raw`list  ["\u{9b}2J"]`,
+      "yes   true",
+    ]);
   });
 });

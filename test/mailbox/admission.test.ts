@@ -248,9 +248,9 @@ describe("the order of the questions", () => {
   const alone = { ...notBorn, receipts: [] };
   const inTime = viewAt(nowMs);
   const notCancelled = { ...wrong, cancelled: false };
-  const noDeadline = { ...notCancelled, receipt: { ...wrong.receipt, deadline: null } };
+  const noDeadline = { ...notCancelled, received: { ...wrong.received, deadline: null } };
   const granted = { ...noDeadline, refusal: undefined };
-  const alike = { ...granted, receipt: { ...granted.receipt, continues: null } };
+  const alike = { ...granted, received: { ...granted.received, continues: null } };
 
   it.each<[string, Candidate, RunView, string]>([
     ["a standing receipt comes first", wrong, view, "exists"],

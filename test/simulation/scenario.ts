@@ -58,11 +58,14 @@ interface Plan {
   readonly continuing: boolean;
 }
 
+/** `passing`: a peer falls out of favour for a while. `at-first`: it is let in only after it has asked. */
+type Mistrust = "none" | "passing" | "at-first";
+
 /** What kind of trouble one seed has in store. */
 interface Weather {
   readonly faults: Faults;
   readonly hostility: Hostility;
-  readonly mistrust: boolean;
+  readonly mistrust: Mistrust;
   /** Whose home is lost and recovered. */
   readonly loser: "nobody" | "asker" | "doer";
 }
@@ -113,11 +116,14 @@ export class Scenario {
     }
     harass(this.#world, this.#bucket, this.#weather.hostility, troubledMs);
     if (this.#weather.hostility !== "none") this.#sendRogues(asker, doer);
-    if (this.#weather.mistrust) {
+    if (this.#weather.mistrust === "passing") {
       this.#mistrustLater(asker, doer);
       this.#mistrustLater(doer, asker);
     }
+    if (this.#weather.mistrust === "at-first") this.#trustLater(doer, asker);
     for (const machine of this.#machines) this.#losePowerLater(machine);
+    if (this.#weather.hostility !== "none")
+      for (const machine of this.#machines) this.#releaseBetween(machine, 0, troubledMs);
     if (this.#weather.loser !== "nobody") {
       this.#loseStateLater(this.#weather.loser === "asker" ? asker : doer);
     }
@@ -160,7 +166,7 @@ export class Scenario {
         pause: 0.006 * much,
       },
       hostility: random.pick(["none", "none", "plants", "lies"] as const),
-      mistrust: random.chance(0.2),
+      mistrust: random.pick(["none", "none", "none", "none", "passing", "at-first"] as const),
       loser,
     };
   }
@@ -352,6 +358,29 @@ export class Scenario {
       this.#world.schedule(random.integer(0, troubledMs), () =>
         sendRogue(this.#world, this.#bucket, peer, victim),
       );
+    }
+  }
+
+  /** A key counts only after some time; an operator then lets in what was refused until then. */
+  #trustLater(machine: Machine, peer: Machine): void {
+    const sinceMs = this.#world.random.integer(2, 15) * minute;
+    machine.trust = trustIn(machine, peer, 1, "revoked");
+    this.#world.schedule(sinceMs, () => {
+      machine.trust = trustIn(machine, peer, 2, "granted");
+    });
+    this.#releaseBetween(machine, sinceMs, sinceMs + 2 * minute);
+  }
+
+  /** An operator releases whatever is in quarantine, once or more often. */
+  #releaseBetween(machine: Machine, fromMs: number, toMs: number): void {
+    const { random } = this.#world;
+    for (let count = random.integer(1, 3); count > 0; count -= 1) {
+      this.#world.schedule(random.integer(fromMs, toMs), () => {
+        this.#process(machine, async ({ state }) => {
+          for (const { id } of await state.quarantined({ limit: 1000 }))
+            await state.releaseQuarantined(id);
+        });
+      });
     }
   }
 

@@ -79,7 +79,7 @@ export function candidateWith(
   more: Partial<Candidate> = {},
 ): Candidate {
   return {
-    receipt: receiptWith(fields),
+    received: receiptWith(fields),
     cancelled: false,
     refusal: undefined,
     maxConcurrentRuns: 2,

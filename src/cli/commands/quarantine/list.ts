@@ -19,14 +19,15 @@ export default class QuarantineList extends BaseCommand {
     const entries = await gateway.mailbox.state.quarantined({ limit: flags.limit });
     const views = entries.map(quarantineView);
     if (json) return this.printJson(views);
-    const rows = views.map(({ id, code, sender, size, at, key }) => [
+    const rows = views.map(({ id, code, sender, size, released, at, key }) => [
       id,
       code,
       sender,
       `${size}`,
+      released ? "yes" : "-",
       at,
       key,
     ]);
-    this.print(table(["ID", "CODE", "SENDER", "BYTES", "AT", "KEY"], rows));
+    this.print(table(["ID", "CODE", "SENDER", "BYTES", "RELEASED", "AT", "KEY"], rows));
   }
 }
