@@ -114,6 +114,24 @@ describe("the README's examples", () => {
     },
   );
 
+  test("agents of every kind are added as it says", async () => {
+    const [, , , agents = "exit 1"] = blocks("sh");
+    const place = join(folder, "agents");
+    await mkdir(place);
+    await writeFile(join(place, "review.headers"), "authorization: Bearer x\n", { mode: 0o600 });
+    await writeFile(join(place, "notes.mjs"), "export default async function* () {}\n");
+    const home = { ...env, POSTERN_HOME: join(place, "home") };
+    const options = { cwd: place, env: home };
+    await run("postern", ["init", "--gateway", "lab", "--store", `file://${place}/store`], options);
+    await run("bash", ["-euo", "pipefail", "-c", agents], options);
+    const { stdout } = await run("postern", ["agents", "list", "--json"], options);
+    expect([...stdout.matchAll(/"kind":"(\w+)"/g)].map(([, kind]) => kind)).toEqual([
+      "exec",
+      "http",
+      "module",
+    ]);
+  });
+
   test("every line of the agent's example output is one that a gateway takes", () => {
     const lines = blocks("json")[1]?.trim().split("\n") ?? [];
     expect(lines).toHaveLength(6);

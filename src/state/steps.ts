@@ -308,7 +308,7 @@ export class RecordState implements State {
 
   /** Whatever a write changes, the highest clock value is committed with it. */
   #write<T>(step: (moment: Moment) => T, commit: Commit = "durable"): Promise<T> {
-    const answer = this.#step(() =>
+    const written = this.#step(() =>
       this.#records.write(() => {
         const { highestClockMs } = this.#records.meta();
         const nowMs = this.#clock.now();
@@ -317,7 +317,7 @@ export class RecordState implements State {
         return answer;
       }, commit),
     );
-    return this.#settled(answer);
+    return this.#settled(written);
   }
 
   /** Nobody is told what a loss of power could still undo: neither who wrote it, nor who read it here. */

@@ -1,4 +1,4 @@
-import { chmodSync, copyFileSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -137,6 +137,15 @@ const outputs: Readonly<Record<string, (world: World) => Promise<unknown>>> = {
       await status(pair.callee, "--offline"),
       await status(pair.caller),
     ];
+  },
+  gc: async ({ pair }) => {
+    const swept = await pair.json(pair.callee, ["gc"]);
+    // Where the store is away it ends with 3.
+    const store = fileURLToPath(pair.storeUrl);
+    renameSync(store, `${store}-away`);
+    const { stdout } = await pair.run(pair.callee, ["gc", "--dry-run", "--json"]);
+    renameSync(`${store}-away`, store);
+    return [swept, parsed(stdout)];
   },
   doctor: async ({ pair }) => {
     // One thing to warn of, and one that fails.

@@ -47,7 +47,9 @@ it("takes all who ask while one runs along with the next one, which begins after
 it("tells everybody who waits when the log cannot be synced, and tries again for the next", async () => {
   const log = new LogSync(join(folder, "missing"));
   const codes = await Promise.all(
-    [log.sync(), log.sync()].map((each) => each.catch((thrown) => asPosternError(thrown).code)),
+    [log.sync(), log.sync()].map((each) =>
+      each.catch((thrown: unknown) => asPosternError(thrown).code),
+    ),
   );
   expect(codes).toEqual(["INTERNAL", "INTERNAL"]);
   expect(log.pending).toBeUndefined();
