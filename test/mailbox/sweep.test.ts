@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { utf8 } from "../../src/base/bytes.ts";
+import { PosternError } from "../../src/base/errors.ts";
 import { limits } from "../../src/base/limits.ts";
 import type { RunId } from "../../src/base/names.ts";
 import type { Mailbox } from "../../src/mailbox/mailbox.ts";
@@ -58,6 +59,17 @@ describe("sweeping frames", () => {
     const [left, ...more] = await framesLeft();
     expect(left).toContain(open.runId);
     expect(more).toEqual([]);
+  });
+
+  it("makes sure that a transcript outlasts the machine's power before its frames go", async () => {
+    const record = await two.asks(asker, "hi");
+    await pass(two.clock, two.doer.process(), sayer("text"));
+    asker.state.sync = () => Promise.reject(new PosternError("STATE_BUSY", "made up by a test"));
+    await readAll(two.clock, asker, record);
+    expect(await framesLeft()).toHaveLength(1);
+    expect(await sweepFrames(two.asker.process())).toMatchObject({ answered: 1 });
+    two.asker.disk.losePower();
+    expect(two.asker.outbox).toMatchObject([{ state: "closed" }]);
   });
 
   it("reports and leaves those of unknown runs, and names that no rule makes", async () => {
