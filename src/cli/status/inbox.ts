@@ -8,7 +8,7 @@ import type { Trust } from "../../trust/trust.ts";
 import { momentOf, momentOrNull, type InboxView, type SenderView } from "./view.ts";
 
 /** What one listing of the inbox tells. */
-export interface InboxLook {
+export interface InboxListing {
   readonly inbox: InboxView;
   /** When the store wrote the latest of what it listed, by its own clock; null for an empty inbox. */
   readonly latestMs: number | null;
@@ -18,14 +18,14 @@ export interface InboxLook {
  * One page of the inbox, listed and not read. Answers with the failure when the store cannot be looked at.
  * `trust` tells peers from strangers: undefined when it cannot be used.
  */
-export async function lookAtInbox(
+export async function listInbox(
   box: Mailbox,
   trust: Trust | undefined,
-): Promise<InboxLook | PosternError> {
+): Promise<InboxListing | PosternError> {
   try {
     const query = { prefix: inboxPrefix(box.self), limit: limits.listPageKeys };
     const { entries, more } = await box.store.list(query);
-    return lookOf(entries, !more, trust, box.clock.now());
+    return listingOf(entries, !more, trust, box.clock.now());
   } catch (thrown) {
     const error = asPosternError(thrown);
     if (error.class !== "store") throw error;
@@ -33,12 +33,12 @@ export async function lookAtInbox(
   }
 }
 
-function lookOf(
+function listingOf(
   entries: readonly ListEntry[],
   complete: boolean,
   trust: Trust | undefined,
   nowMs: number,
-): InboxLook {
+): InboxListing {
   const requests = entries.flatMap(({ key, modifiedMs }) => {
     const name = parseObjectKey(key);
     return name?.kind === "request" ? [{ from: name.from, modifiedMs }] : [];

@@ -1,9 +1,10 @@
 import { asPosternError, PosternError } from "../../base/errors.ts";
 import type { Gateway } from "../../gateway/gateway.ts";
+import { checkTrust, isOwnTrustCode } from "../../mailbox/grants.ts";
 import type { Mailbox } from "../../mailbox/mailbox.ts";
 import type { BucketOverview, Overview, Trouble } from "../../state/state.ts";
 import type { Trust } from "../../trust/trust.ts";
-import { lookAtInbox, type InboxLook } from "./inbox.ts";
+import { listInbox, type InboxListing } from "./inbox.ts";
 import {
   momentOf,
   momentOrNull,
@@ -24,10 +25,10 @@ export async function readStatus(
   { mailbox: box }: Pick<Gateway, "mailbox">,
   { offline }: { readonly offline: boolean },
 ): Promise<Status> {
-  const { trust, view: trustOf } = readTrust(box);
-  const looked = offline ? null : await lookAtInbox(box, trust);
-  const failure = looked instanceof PosternError ? looked : null;
-  const look = looked instanceof PosternError ? null : looked;
+  const { trust, view: trustOf } = await readTrust(box);
+  const listed = offline ? null : await listInbox(box, trust);
+  const failure = listed instanceof PosternError ? listed : null;
+  const listing = listed instanceof PosternError ? null : listed;
   const overview = await box.state.overview();
   const troubles = await box.state.troubles();
   const quarantine = await quarantineOf(box, overview.quarantine);
@@ -43,9 +44,9 @@ export async function readStatus(
       message: failure?.message ?? null,
     },
     ...countsOf(overview, nowMs),
-    inbox: look?.inbox ?? null,
+    inbox: listing?.inbox ?? null,
     quarantine,
-    clock: clockOf(overview, look, nowMs),
+    clock: clockOf(overview, listing, nowMs),
     trust: trustOf,
     troubles: troubles.map((trouble) => troubleView(trouble, nowMs)),
   };
@@ -76,8 +77,8 @@ function countsOf({ received, asked, owner, lastPass, lastGoodPassMs }: Overview
   };
 }
 
-function clockOf({ highestClockMs }: Overview, look: InboxLook | null, nowMs: number) {
-  const latestMs = look?.latestMs ?? null;
+function clockOf({ highestClockMs }: Overview, listing: InboxListing | null, nowMs: number) {
+  const latestMs = listing?.latestMs ?? null;
   return {
     behindSeconds: secondsOf(highestClockMs - nowMs),
     behindStoreSeconds: latestMs === null ? null : secondsOf(latestMs - nowMs),
@@ -85,40 +86,35 @@ function clockOf({ highestClockMs }: Overview, look: InboxLook | null, nowMs: nu
 }
 
 /** A document that cannot be used is part of the answer. */
-function readTrust(box: Mailbox): { trust: Trust | undefined; view: StatusView["trust"] } {
-  const nowMs = box.clock.now();
+async function readTrust(
+  box: Mailbox,
+): Promise<{ readonly trust: Trust | undefined; readonly view: StatusView["trust"] }> {
+  let trust: Trust;
   try {
-    const trust = box.trust.current();
-    return {
-      trust,
-      view: trustView(
-        trust,
-        nowMs,
-        codeOf(() => trust.requireCurrent(nowMs)),
-      ),
-    };
+    trust = box.trust.current();
   } catch (thrown) {
     const { code } = asPosternError(thrown);
     const unread = { version: null, expiresAt: null, expiresInSeconds: null };
     return { trust: undefined, view: { ...unread, code } };
   }
-}
-
-function trustView({ version, expiresMs }: Trust, nowMs: number, code: string | null) {
-  return {
+  const { version, expiresMs } = trust;
+  const view = {
     version,
     expiresAt: new Date(expiresMs).toISOString(),
-    expiresInSeconds: secondsOf(expiresMs - nowMs),
-    code,
+    expiresInSeconds: secondsOf(expiresMs - box.clock.now()),
+    code: await whyUnusable(box),
   };
+  return { trust, view };
 }
 
-function codeOf(check: () => void): string | null {
+async function whyUnusable(box: Mailbox): Promise<string | null> {
   try {
-    check();
+    await checkTrust(box);
     return null;
   } catch (thrown) {
-    return asPosternError(thrown).code;
+    const error = asPosternError(thrown);
+    if (!isOwnTrustCode(error.code)) throw error;
+    return error.code;
   }
 }
 

@@ -122,6 +122,12 @@ describe("the status of a gateway", () => {
       expiresInSeconds: 0,
       code: "TRUST_EXPIRED",
     });
+    two.doer.trustVersion = 7;
+    two.doer.trustExpires = "2099-01-01T00:00:00Z";
+    await pass(two.clock, doer);
+    two.doer.trustVersion = 6;
+    const rolledBack = { version: 6, code: "TRUST_ROLLED_BACK" };
+    expect((await read(doer)).trust).toMatchObject(rolledBack);
     two.doer.trustFailure = new PosternError("TRUST_INVALID", "made up by a test");
     plantRequest(two);
     const { trust, inbox } = await read(doer);
@@ -143,6 +149,7 @@ describe("the status of a gateway", () => {
     await pass(two.clock, doer, sayer());
     plantRequest(two);
     two.clock.jump(60_000);
+    two.doer.trustVersion += 1;
     const before = two.doer.disk.snapshot();
     two.doer.calls.splice(0);
     await read(doer);
