@@ -92,7 +92,9 @@ export const limits = {
 
   listPageKeys: 1000,
   /** Open and unpublished runs looked at in one pass. */
-  recoverPerPass: 1000,
+  recoverPerPass: 10_000,
+  /** Envelopes of one run that one look reads before it is the next run's turn. */
+  envelopesPerLook: 256,
   /** Asked and unclosed runs looked at in one pass. */
   askedPerPass: 1000,
   /** A run of unknown outcome is looked for in one of so many passes. */

@@ -56,18 +56,22 @@ export class Asker {
       // A late answer still counts, but it is not looked for every time.
       const looks =
         state === "open" || this.#box.random.fraction() * limits.passesPerUnknownLook < 1;
-      if (looks) await this.#lookAt(runId, turn);
+      if (looks) await this.#lookAt(runId, turn, signal);
       turn.nextMs = this.#box.clock.now() + turn.pace.delayMs(this.#box.random.fraction());
     }
     const next = Math.min(...[...this.#turns.values()].map(({ nextMs }) => nextMs));
     return Math.max(0, next - this.#box.clock.now());
   }
 
-  async #lookAt(runId: RunId, { pace }: Turn): Promise<void> {
+  async #lookAt(runId: RunId, { pace }: Turn, signal?: AbortSignal): Promise<void> {
     const refused: Failure[] = [];
     try {
       const onRefused = (failure: Failure): void => void refused.push(failure);
-      const frames = follow(this.#box, runId, { once: true, onRefused });
+      const frames = follow(this.#box, runId, {
+        once: true,
+        onRefused,
+        ...(signal === undefined ? {} : { signal }),
+      });
       let step = await frames.next();
       const found = step.done !== true;
       if (found) pace.found();

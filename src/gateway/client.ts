@@ -55,7 +55,8 @@ export interface Call extends AsyncIterable<PlacedFrame> {
  * Commits a request and puts it into the callee's inbox, without waiting for an answer. Rejects with
  * `TARGET_UNKNOWN`, `NAME_INVALID`, `PEER_UNKNOWN`, `KEY_REVOKED`, `KEY_OUTSIDE_WINDOW`, `TRUST_*`,
  * `IDEMPOTENCY_CONFLICT`, `TTL_INVALID`, `PAYLOAD_INVALID`, `STATE_ELSEWHERE`, with the signal's reason, or as
- * store and state do. Once it is committed it is kept: after a rejection of class `store` a later pass sends it.
+ * store and state do. Once it is committed it is kept: after a rejection of class `store` a later pass sends it, and after
+ * `STATE_DAMAGED` perhaps.
  */
 export async function send(
   gateway: Asking,
@@ -131,7 +132,9 @@ class Following implements Call {
   readonly runId: RunId;
   readonly result: Promise<TerminalPayload>;
   readonly #box: Mailbox;
-  readonly #frames: PlacedFrame[] = [];
+  /** Of the present attempt alone, so that their number has a bound. */
+  #frames: PlacedFrame[] = [];
+  #attempt = 1;
   #over = false;
   /** Resolves, and is replaced, whenever there is more to read. */
   #more = Promise.withResolvers<void>();
@@ -152,7 +155,9 @@ class Following implements Call {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<PlacedFrame, void> {
+    let attempt = this.#attempt;
     for (let next = 0; ;) {
+      if (attempt !== this.#attempt) [attempt, next] = [this.#attempt, 0];
       const frame = this.#frames[next];
       if (frame !== undefined) {
         next += 1;
@@ -185,6 +190,8 @@ class Following implements Call {
   #take(frame: PlacedFrame): void {
     // Whoever waits was told that it is over.
     if (this.#over) return;
+    if (frame.attempt !== this.#attempt) this.#frames = [];
+    this.#attempt = frame.attempt;
     this.#frames.push(frame);
     this.#more.resolve();
     this.#more = Promise.withResolvers();

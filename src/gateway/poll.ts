@@ -65,7 +65,7 @@ async function wholePass(
   const responder = new Responder(box, options, troubles);
   await respond(box, responder, options);
   if (box.random.fraction() * limits.passesPerSweep < 1)
-    await sweepFrames(box, { maxPages: limits.sweptPages });
+    problems.push(...(await failureOf(sweepFrames(box, { maxPages: limits.sweptPages }))));
   const collected = await collectSlice(box);
   return {
     ...responder.counts,
@@ -83,7 +83,7 @@ export async function collectSlice(box: Mailbox): Promise<number> {
   return receipts + outbox + quarantine + troubles;
 }
 
-/** What the asking side fails at keeps nobody from being answered. */
+/** What one part of a pass fails at keeps the others from nothing. */
 async function failureOf(work: Promise<unknown>): Promise<readonly PosternError[]> {
   try {
     await work;

@@ -14,6 +14,7 @@ import type { MaxRunOf } from "../mailbox/grants.ts";
 import { scanInbox } from "../mailbox/inbox.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
 import { takeOver, type OnCrash } from "../mailbox/take-over.ts";
+import type { Liveness } from "../state/state.ts";
 import { parseEnvelope } from "../protocol/envelope.ts";
 import type { RequestName } from "../protocol/object-key.ts";
 import type { Receipt, RunRef } from "../protocol/receipt.ts";
@@ -113,17 +114,22 @@ export class Responder {
     const { state } = this.#box;
     const untilMs = this.#box.clock.now() + limits.scanMs;
     const limit = limits.recoverPerPass;
+    // Where one end of a peer's cannot be published, its others wait for the next time as well.
+    const unreachable = new Set<GatewayName>();
     for (const ref of await state.receiptRefs({ are: "unacknowledged", limit })) {
-      if (this.#isActive(ref)) continue;
-      await this.#apart(ref, async () => {
+      if (this.#isActive(ref) || unreachable.has(ref.from)) continue;
+      if (this.#box.clock.now() >= untilMs) break;
+      const done = await this.#apart(ref, async () => {
         const receipt = await state.receipt(ref);
         if (receipt?.ended?.acknowledged === false) await republishEnding(this.#box, receipt);
       });
+      if (!done) unreachable.add(ref.from);
     }
     this.#elsewhere = 0;
     for (const ref of await state.receiptRefs({ are: "open", limit })) {
-      if (this.#isActive(ref)) continue;
-      while (this.#isFull() && this.#box.clock.now() < untilMs) await this.#oneDone();
+      if (this.#isAtWorkHere(ref)) continue;
+      while (this.#isFull() && mayStart(0) && this.#box.clock.now() < untilMs)
+        await this.#oneDone();
       if (this.#isFull() || !mayStart(0)) return;
       await this.#apart(ref, async () => {
         const receipt = await state.receipt(ref);
@@ -145,10 +151,11 @@ export class Responder {
     const scan = new Scan(mayStart);
     try {
       for await (const page of scanInbox(this.#box, scan.full)) {
-        for (const cancel of page.cancels) await this.#hearCancel(cancel);
+        for (const cancel of page.cancels)
+          await this.#apart(cancel.name, () => this.#hearCancel(cancel));
         let left = page.waiting;
         do left = await this.#admitAll(left, scan);
-        while (left.length > 0 && scan.goesOn && (await this.#makesRoom(left, untilMs)));
+        while (left.length > 0 && scan.mayGoOn() && (await this.#makesRoom(left, untilMs)));
         for (const { name } of left) scan.full.add(name.from);
         this.#counts.waiting += left.length;
         if (!scan.goesOn) break;
@@ -193,7 +200,7 @@ export class Responder {
   }
 
   #admitSoon(waiting: Waiting, scan: Scan): void {
-    const admission: Promise<void> = this.#apart(waiting.name, () => this.#admit(waiting, scan))
+    const admission: Promise<unknown> = this.#apart(waiting.name, () => this.#admit(waiting, scan))
       .catch((thrown: unknown) => {
         scan.failure ??= asPosternError(thrown);
       })
@@ -205,8 +212,17 @@ export class Responder {
   async settled(): Promise<void> {
     while (this.#runs.size > 0) {
       await this.oneDoneWithin(limits.pollDelayMs);
-      await this.listen();
+      if (!this.#stopping) await this.#unlessOneDone(this.listen());
     }
+  }
+
+  /** Waits no longer for the store than for a run: a store may never answer. */
+  async #unlessOneDone(work: Promise<void>): Promise<void> {
+    if (this.#runs.size === 0) return;
+    const over = new AbortController();
+    const done = AbortSignal.any([this.#wake.signal, over.signal]);
+    await Promise.race([work, this.#box.clock.sleep(limits.longestSleepMs, done)]);
+    over.abort();
   }
 
   /** Hears cancels of the runs at work here, and looks at their grants, as far as store and trust allow. */
@@ -243,7 +259,7 @@ export class Responder {
         this.#start(result.receipt, result.request);
         return;
       case "exists":
-        if (result.receipt.state !== "ended" && !this.#isActive(result.receipt))
+        if (result.receipt.state !== "ended" && !this.#isAtWorkHere(result.receipt))
           await this.#takeOver(result.receipt);
         return;
       case "answered":
@@ -271,7 +287,7 @@ export class Responder {
   /** False when the run is left to a worker that lives. */
   async #takeOver(receipt: Receipt): Promise<boolean> {
     const taken = await takeOver(this.#box, receipt, {
-      isOurs: (other) => this.#isActive(other),
+      isOurs: (other) => this.#isAtWorkHere(other),
       onCrash: ({ agent }) => this.#options.agents.get(agent)?.onCrash ?? "report",
     });
     if (taken.status === "left") return false;
@@ -296,10 +312,12 @@ export class Responder {
     });
     const key = runKey(receipt);
     this.#runs.set(key, run);
+    atWork(this.#box).add(key);
     // Admitted while it was told to stop: whoever comes next starts it.
     if (this.#stopping) run.stop("stopping");
     const forget = (): void => {
       this.#runs.delete(key);
+      atWork(this.#box).delete(key);
       this.#wake.abort();
       this.#wake = new AbortController();
     };
@@ -332,6 +350,11 @@ export class Responder {
 
   #isActive(run: RunRef): boolean {
     return this.#runs.has(runKey(run));
+  }
+
+  /** By this or any other responder of the same worker. */
+  #isAtWorkHere(run: RunRef): boolean {
+    return atWork(this.#box).has(runKey(run));
   }
 
   #isAtWork({ name }: Waiting): boolean {
@@ -382,9 +405,13 @@ export class Responder {
   }
 
   /** What is wrong with a single run or request does not stand in the way of the others. */
-  async #apart({ from, runId }: Pick<RunRef, "from" | "runId">, work: () => Promise<void>) {
+  async #apart(
+    { from, runId }: Pick<RunRef, "from" | "runId">,
+    work: () => Promise<void>,
+  ): Promise<boolean> {
     try {
       await work();
+      return true;
     } catch (thrown) {
       const error = asPosternError(thrown);
       if (!isOfOneRun(error)) throw error;
@@ -394,6 +421,7 @@ export class Responder {
         { run: runId, code: error.code, err: error },
         "a run cannot be dealt with now",
       );
+      return false;
     }
   }
 
@@ -401,6 +429,17 @@ export class Responder {
   #noteTrouble(from: GatewayName, failure: Failure): void {
     if (!this.#isStranger(from)) this.#troubles.failed(from, failure);
   }
+}
+
+const runsOfWorkers = new WeakMap<Liveness, Set<string>>();
+
+/** The runs at work under one worker, whichever of its responders started them: none of them is taken over. */
+function atWork({ liveness }: Mailbox): Set<string> {
+  const known = runsOfWorkers.get(liveness);
+  if (known !== undefined) return known;
+  const runs = new Set<string>();
+  runsOfWorkers.set(liveness, runs);
+  return runs;
 }
 
 /** One look through the inbox, and why it may not go on. */

@@ -79,8 +79,9 @@ export class Run {
     try {
       const terminal = writer.sealed(outcome);
       return terminal && (await commitEnd(this.#box, this.#lease, terminal));
-    } catch {
-      // Nothing is committed: the outcome alone is next, and what failed here may fail there with its reason.
+    } catch (thrown) {
+      // Nothing is committed, unless the disk failed: the outcome alone is next, and what failed may fail there.
+      if (asPosternError(thrown).code === "STATE_DAMAGED") throw thrown;
       return undefined;
     }
   }

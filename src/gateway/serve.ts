@@ -102,7 +102,8 @@ class Service {
         this.#failure ??= error;
         this.#over.abort();
       } else {
-        this.#box.log.warn({ code: error.code, err: error }, "not now: it is tried again");
+        const { code, message: reason } = error;
+        this.#box.log.warn({ code, reason }, "not now: it is tried again");
       }
       return { ms: this.#options.maxDelayMs };
     }

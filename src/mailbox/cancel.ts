@@ -66,7 +66,10 @@ export async function dropSpentCancel(
   listed: ListedCancel,
   receipt: Receipt | undefined,
 ): Promise<void> {
-  if (isSpent(box, listed, receipt)) await box.store.delete(objectKey(listed.name));
+  if (!isSpent(box, listed, receipt)) return;
+  // Another process may have ended the run this very moment.
+  await box.state.sync();
+  await box.store.delete(objectKey(listed.name));
 }
 
 /**

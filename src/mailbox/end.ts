@@ -86,6 +86,8 @@ export async function publishEnding(box: Mailbox, receipt: Receipt): Promise<voi
       );
     }
     ended = await reissue(box, ended, terminal.attempt);
+    // Another process may have signed it this very moment.
+    await box.state.sync();
   }
   await box.store.delete(
     objectKey({ kind: "request", to: box.self, from: ended.from, runId: ended.runId }),

@@ -47,6 +47,9 @@ export async function* follow(
 ): AsyncGenerator<PlacedFrame, Followed> {
   let reader = readerOf(box, await recordOf(box, runId), options);
   let last: PlacedFrame | undefined;
+  let reads = 0;
+  /** The attempt that is read anew, as a whole, to close the run with it. */
+  let closing = 0;
   for (let misses = 0; ;) {
     const record = await recordOf(box, runId);
     if (record.state === "closed") return yield* replay(box, record, last);
@@ -58,8 +61,8 @@ export async function* follow(
     const isEnd = final?.event === "terminal";
     if ((silent || isEnd) && !reader.isWhole) {
       // The transcript takes every envelope of the attempt; and how long it is silent, the last frame tells.
-      const from = beginningOf(reader.attempt);
-      reader = new FrameReader(box, record, { ...options, from });
+      closing = reader.attempt;
+      reader = new FrameReader(box, record, { ...options, from: beginningOf(closing) });
     } else if (isEnd) {
       const { transcript, status } = await close(box, record, reader, final.payload);
       if (status === "stood") continue;
@@ -73,6 +76,11 @@ export async function* follow(
       yield* frames;
       last = final;
       if (!record.answered) await box.state.noteOutbox(runId, { answered: true });
+      reads += reader.attempt === closing ? 0 : 1;
+      if (isEnough(reads, options)) {
+        await box.state.noteOutbox(runId, { read: reader.position });
+        return { status: "open" };
+      }
     } else {
       const over = await afterSilence(box, record, { misses, silent, options });
       if (over?.status === "open" && last !== undefined)
@@ -86,6 +94,11 @@ export async function* follow(
 function readerOf(box: Mailbox, record: OutboxRecord, options: FollowOptions): FrameReader {
   const from = (options.once === true ? record.read : null) ?? beginningOf(1);
   return new FrameReader(box, record, { ...options, from });
+}
+
+/** A single look leaves the rest to the next one. */
+function isEnough(reads: number, { once, signal }: FollowOptions): boolean {
+  return signal?.aborted === true || (once === true && reads >= limits.envelopesPerLook);
 }
 
 interface Silence {

@@ -160,9 +160,11 @@ export async function cancelRun(box: Mailbox, runId: RunId): Promise<void> {
     throw new PosternError("RUN_UNKNOWN", `no run ${runId} was asked from here`);
   if (record.state === "closed") return;
   if ((await box.state.owner()).elsewhere) throw stateElsewhere(box);
-  const cancel = record.cancel ?? signCancel(box, record);
-  await box.state.noteOutbox(runId, { cancel });
-  await box.store.put(cancel.key, cancel.envelope);
+  await box.state.noteOutbox(runId, { cancel: record.cancel ?? signCancel(box, record) });
+  // The first one stands, which another process may have committed this very moment.
+  await box.state.sync();
+  const { cancel } = (await box.state.outboxRecord(runId)) ?? record;
+  if (cancel !== null) await box.store.put(cancel.key, cancel.envelope);
 }
 
 function signCancel(box: Mailbox, record: OutboxRecord): NonNullable<OutboxRecord["cancel"]> {

@@ -57,7 +57,7 @@ export async function openSqliteState(options: SqliteStateOptions): Promise<Stat
  * like `openSqliteState`, but never with `STATE_ELSEWHERE`.
  */
 export async function recoverSqliteState(options: SqliteStateOptions): Promise<RecoveredState> {
-  return connected(options, (database) => {
+  const { state, bornMs, open } = connected(options, (database) => {
     migrate(database);
     chmodSync(options.file, 0o600);
     const records = new SqliteRecords(database);
@@ -67,6 +67,13 @@ export async function recoverSqliteState(options: SqliteStateOptions): Promise<R
     }, "durable");
     return { state: new RecordState(records, options.clock), ...recovered };
   });
+  try {
+    await state.sync();
+  } catch (thrown) {
+    await state.close();
+    throw thrown;
+  }
+  return { state, bornMs, open };
 }
 
 function connected<T>(options: SqliteStateOptions, use: (database: SqliteDatabase) => T): T {

@@ -4,8 +4,8 @@ import type { Receipt, RunRef } from "../protocol/receipt.ts";
 
 /**
  * What a gateway remembers: what no bucket can take back. An interface of steps, each one transaction that
- * is durable when its promise resolves; a step that rejects has changed nothing. It never speaks of SQL, so
- * that a server database can be a driver as well.
+ * is durable when its promise resolves; a step that rejects has changed nothing, but for `STATE_DAMAGED`: then
+ * it is not known. It never speaks of SQL, so that a server database can be a driver as well.
  *
  * What may be found out again is `relaxed`: every process sees it at once and it outlives them all, but the
  * machine may lose it with its power, the latest first, until the next durable step. Other processes may see

@@ -156,7 +156,7 @@ export class RecordState implements State {
   }
 
   async sync(): Promise<void> {
-    await this.#records.sync();
+    await this.#step(() => this.#records.sync());
   }
 
   async transcript(runId: RunId): Promise<Transcript | undefined> {
@@ -274,7 +274,7 @@ export class RecordState implements State {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    // Whoever still waits for it is told themselves.
+    // Whoever waits for a step is told themselves.
     await this.#records.settled().catch(() => undefined);
     this.#records.close();
   }

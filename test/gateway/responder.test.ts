@@ -1,9 +1,12 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import { utf8 } from "../../src/base/bytes.ts";
 import { limits } from "../../src/base/limits.ts";
 import { parseAgentName } from "../../src/base/names.ts";
 import { Responder } from "../../src/gateway/responder.ts";
 import { admit } from "../../src/mailbox/admit.ts";
 import type { Mailbox } from "../../src/mailbox/mailbox.ts";
+import { digest16Of, objectKey } from "../../src/protocol/object-key.ts";
+import { aroundStore } from "../../src/store/around.ts";
 import { plantRequest } from "../support/forged.ts";
 import {
   hanger,
@@ -189,4 +192,67 @@ describe("recovering", () => {
       outcome: { status: "refused", error: { code: "NOT_GRANTED" } },
     });
   });
+});
+
+describe("one thing that goes wrong", () => {
+  it("with a cancel stands in the way of no request", async () => {
+    const record = await two.asks(two.asker.process(), "hi");
+    await pass(two.clock, doer);
+    const { runId, requestDigest } = record;
+    const [to, from, digest16] = [two.doer.name, two.asker.name, digest16Of(requestDigest)];
+    two.store.plant(objectKey({ kind: "cancel", to, from, runId, digest16 }), utf8("spent"));
+    plantRequest(two, { idempotencyKey: "next" });
+    two.doer.trouble = ({ operation, name }) =>
+      operation === "delete" && name.endsWith(".cancel")
+        ? { when: "before", code: "STORE_DENIED" }
+        : undefined;
+    const { admitted, problems } = await pass(two.clock, two.doer.process());
+    expect([admitted, problems.map(({ code }) => code)]).toEqual([1, ["STORE_DENIED"]]);
+  });
+
+  it("with the ends of one peer keeps no other peer's end from being published", async () => {
+    two.doer.trouble = ({ operation, name }) =>
+      operation === "put" && name.startsWith("asker/")
+        ? { when: "before", code: "STORE_DENIED" }
+        : undefined;
+    for (const idempotencyKey of ["a", "b", "c"]) plantRequest(two, { idempotencyKey });
+    await pass(two.clock, doer);
+    two.doer.calls.splice(0);
+    await new Responder(two.doer.process(), routes(sayer())).recover(always);
+    expect(two.doer.calls.filter((call) => call === "put frames")).toHaveLength(1);
+  });
+});
+
+it("two responders of one worker leave each other's runs alone", async () => {
+  plantRequest(two);
+  const { handler, starts, finish } = hanger();
+  const first = new Responder(doer, routes(handler));
+  await two.clock.until(first.scan(always));
+  const second = new Responder(doer, routes(handler));
+  await two.clock.until(second.recover(always));
+  await two.clock.until(second.scan(always));
+  expect([starts(), second.counts.takenOver, two.doer.onlyReceipt.state]).toEqual([
+    1,
+    0,
+    "running",
+  ]);
+  finish();
+  await two.clock.until(first.settled());
+  expect(two.doer.onlyReceipt.outcome).toMatchObject({ status: "succeeded" });
+});
+
+it("settles once its runs have ended, though the store never answers what it is asked besides", async () => {
+  plantRequest(two);
+  const { handler, finish } = hanger();
+  const never = Promise.withResolvers<never>().promise;
+  const store = aroundStore(doer.store, (call, run) =>
+    call.operation === "get" && call.name.endsWith(".cancel") ? never : run(),
+  );
+  const responder = new Responder({ ...doer, store }, routes(handler));
+  await two.clock.until(responder.scan(always));
+  const settled = responder.settled();
+  await two.clock.advance(5000);
+  finish();
+  await two.clock.until(settled);
+  expect(two.doer.onlyReceipt.ended?.acknowledged).toBe(true);
 });

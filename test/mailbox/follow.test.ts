@@ -176,6 +176,19 @@ describe("single looks", () => {
     expect(await two.keys("asker/frames/")).toEqual([]);
   });
 
+  it("read so much of one answer and leave the rest to the next one, until they can close the run", async () => {
+    let before = plant({ frames: [started()] });
+    const envelopes = limits.envelopesPerLook + 5;
+    for (let seq = 1; seq < envelopes; seq += 1) {
+      const frames = seq === envelopes - 1 ? [succeeds] : [says(".")];
+      before = plant({ seq, prev: chainOf(before.bytes), frames });
+    }
+    expect((await lookOnce()).followed).toEqual({ status: "open" });
+    expect(reads()).toBe(limits.envelopesPerLook);
+    expect((await lookOnce()).followed).toEqual(closed);
+    expect((await box.state.transcript(record.runId))?.envelopes).toHaveLength(envelopes);
+  });
+
   it("believe no chain that does not go on from what they read before", async () => {
     plant({ frames: [started(), says("a")] });
     await lookOnce();

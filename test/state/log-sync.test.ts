@@ -21,38 +21,36 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-it("has nothing pending before it is asked and once it is done", async () => {
-  const log = new LogSync(file);
-  expect(log.pending).toBeUndefined();
-  const done = log.sync();
-  expect(log.pending).toBe(done);
-  await done;
-  expect(log.pending).toBeUndefined();
-  log.close();
-});
-
 it("takes all who ask while one runs along with the next one, which begins after they asked", async () => {
   const log = new LogSync(file);
   const order: string[] = [];
   const first = log.sync().then(() => order.push("first"));
   const [second, third] = [log.sync(), log.sync()];
   expect(second).toBe(third);
-  expect(log.pending).toBe(second);
-  await Promise.all([first, second.then(() => order.push("second"))]);
-  expect(order).toEqual(["first", "second"]);
-  expect(log.pending).toBeUndefined();
+  const settled = log.settled().then(() => order.push("settled"));
+  await Promise.all([first, second.then(() => order.push("second")), settled]);
+  expect(order).toEqual(["first", "second", "settled"]);
+  await log.settled();
   log.close();
 });
 
-it("tells everybody who waits when the log cannot be synced, and tries again for the next", async () => {
-  const log = new LogSync(join(folder, "missing"));
-  const codes = await Promise.all(
-    [log.sync(), log.sync()].map((each) =>
-      each.catch((thrown: unknown) => asPosternError(thrown).code),
-    ),
-  );
-  expect(codes).toEqual(["INTERNAL", "INTERNAL"]);
-  expect(log.pending).toBeUndefined();
+it("fails for ever once it has failed: what the system dropped then, it does not tell again", async () => {
+  const log = new LogSync(file);
+  // A descriptor that is gone is the failure that can be had without a broken disk.
+  log.close();
+  const code = (work: Promise<void>): Promise<string> =>
+    work.then(
+      () => "fulfilled",
+      (thrown: unknown) => asPosternError(thrown).code,
+    );
+  const both = [log.sync(), log.sync()];
+  expect(await Promise.all(both.map(code))).toEqual(["STATE_DAMAGED", "STATE_DAMAGED"]);
+  expect(await code(log.sync())).toBe("STATE_DAMAGED");
+  expect(await code(log.settled())).toBe("STATE_DAMAGED");
+});
+
+it("is not made where there is no log", () => {
+  expect(() => new LogSync(join(folder, "missing"))).toThrow();
 });
 
 it("drops none of the locks that SQLite holds", async () => {

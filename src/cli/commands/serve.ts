@@ -10,7 +10,7 @@ import { stopSignals } from "../stop-signals.ts";
 export default class Serve extends BaseCommand {
   static override readonly summary = "Answer requests until stopped.";
   static override readonly description =
-    "Does what `poll` does, again and again: quickly while there is work, ever more seldom while there is none (`serve` in config.json sets the bounds). A store that is away or a trust document that has expired is waited for. SIGTERM and SIGINT take nothing new and let what runs go on within the grace; a second one ends it at once. Several may serve one home.";
+    "Does what `poll` does, again and again: quickly while there is work, ever more seldom while there is none (`serve` in config.json sets the bounds). A store that is away or a trust document that has expired is waited for. SIGTERM and SIGINT take nothing new and let what runs go on within the grace; a second one ends what runs without that: agents then have the 5 seconds between SIGTERM and SIGKILL. Several may serve one home.";
   static override readonly examples = [
     "<%= config.bin %> serve",
     "<%= config.bin %> serve --grace 5m --log-level info",

@@ -1,11 +1,10 @@
-import { closeSync, fdatasync, fsync, open } from "node:fs";
+import { closeSync, fdatasync, fsyncSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
+import { PosternError } from "../../base/errors.ts";
 import { fileError } from "../file-errors.ts";
 
-const openFile = promisify(open);
 const syncData = promisify(fdatasync);
-const syncFolder = promisify(fsync);
 
 /**
  * Makes commits durable without holding up the process, and several at once where they come together: they
@@ -15,28 +14,44 @@ const syncFolder = promisify(fsync);
  *
  * Opening the log beside SQLite is safe: its locks lie on the database and on the index of the log, never on
  * the log, which stays the same file for as long as any connection is open.
+ *
+ * A sync that fails is the last one: the system may have dropped what it could not write, and tells it once.
  */
 export class LogSync {
   readonly #log: string;
-  #descriptor: number | undefined;
+  readonly #descriptor: number;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
+  #failure: PosternError | undefined;
 
-  /** `file` is the database's. */
+  /** `file` is a database that is open, and was read: then its log is there. Throws as `fileError` says. */
   constructor(file: string) {
     this.#log = `${file}-wal`;
+    try {
+      this.#descriptor = openSync(this.#log, "r");
+      // The log may be new: then its name has to become durable, too.
+      const folder = openSync(dirname(file), "r");
+      fsyncSync(folder);
+      closeSync(folder);
+    } catch (thrown) {
+      throw fileError(thrown, this.#log);
+    }
   }
 
-  /** What still has to settle before everything is durable that was asked for until now; undefined for nothing. */
-  get pending(): Promise<void> | undefined {
-    return this.#next ?? this.#running;
+  /**
+   * Resolves once everything is durable whose sync was asked for until now. Rejects with `STATE_DAMAGED` once a
+   * sync has failed, whatever was committed since.
+   */
+  async settled(): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    await (this.#next ?? this.#running);
   }
 
-  /** Resolves once all that is committed by now is durable. Rejects with `STATE_FULL`, `STATE_READ_ONLY` or `INTERNAL`. */
+  /** Resolves once all that is committed by now is durable. Rejects with `STATE_DAMAGED`, then and from then on. */
   sync(): Promise<void> {
-    if (this.#running === undefined) return this.#begin();
+    if (this.#running === undefined && this.#next === undefined) return this.#begin();
     // One that runs already may have passed by what was committed since.
-    this.#next ??= this.#running
+    this.#next ??= (this.#running ?? Promise.resolve())
       .catch(() => undefined)
       .then(() => {
         this.#next = undefined;
@@ -47,8 +62,7 @@ export class LogSync {
 
   /** Lets go of the log; nothing may be pending. */
   close(): void {
-    if (this.#descriptor !== undefined) closeSync(this.#descriptor);
-    this.#descriptor = undefined;
+    closeSync(this.#descriptor);
   }
 
   #begin(): Promise<void> {
@@ -60,22 +74,13 @@ export class LogSync {
   }
 
   async #syncNow(): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
     try {
-      this.#descriptor ??= await this.#open();
       await syncData(this.#descriptor);
-    } catch (thrown) {
-      throw fileError(thrown, this.#log);
+    } catch (cause) {
+      const what = `${this.#log}: its disk cannot be written (${String(cause)}), and what was committed last may not last: mend the disk, bring back a good copy, and run \`postern state recover\``;
+      this.#failure = new PosternError("STATE_DAMAGED", what, { cause });
+      throw this.#failure;
     }
-  }
-
-  /** The log may be new: then its name has to become durable, too. */
-  async #open(): Promise<number> {
-    const folder = await openFile(dirname(this.#log), "r");
-    try {
-      await syncFolder(folder);
-    } finally {
-      closeSync(folder);
-    }
-    return openFile(this.#log, "r");
   }
 }

@@ -69,8 +69,8 @@ export class SqliteRecords implements Records {
     return answer;
   }
 
-  async settled(): Promise<void> {
-    await this.#log.pending;
+  settled(): Promise<void> {
+    return this.#log.settled();
   }
 
   sync(): Promise<void> {
