@@ -244,9 +244,9 @@ it("two responders of one worker leave each other's runs alone", async () => {
 it("settles once its runs have ended, though the store never answers what it is asked besides", async () => {
   plantRequest(two);
   const { handler, finish } = hanger();
-  const never = Promise.withResolvers<never>().promise;
+  const silence = Promise.withResolvers<never>().promise;
   const store = aroundStore(doer.store, (call, run) =>
-    call.operation === "get" && call.name.endsWith(".cancel") ? never : run(),
+    call.operation === "get" && call.name.endsWith(".cancel") ? silence : run(),
   );
   const responder = new Responder({ ...doer, store }, routes(handler));
   await two.clock.until(responder.scan(always));
