@@ -113,6 +113,8 @@ export const limits = {
   /** Pages of the first round, at most one for each sender who fills it. */
   inboxPagesPerRound: 64,
   storeAttempts: 5,
+  /** A put that is denied may have met a race within the store; so often it is tried. */
+  deniedPutAttempts: 3,
   /** The wait before a store's second attempt; it doubles up to the longest one. */
   storeRetryMinMs: 100,
   storeRetryMaxMs: 5 * second,

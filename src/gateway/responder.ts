@@ -210,9 +210,12 @@ export class Responder {
 
   /** Resolves when no run is active. Until then cancels are heard, as far as the store lets them through. */
   async settled(): Promise<void> {
+    let heardMs = this.#box.clock.now();
     while (this.#runs.size > 0) {
       await this.oneDoneWithin(limits.pollDelayMs);
-      if (!this.#stopping) await this.#unlessOneDone(this.listen());
+      if (this.#stopping || this.#box.clock.now() < heardMs + limits.pollDelayMs) continue;
+      await this.#unlessOneDone(this.listen());
+      heardMs = this.#box.clock.now();
     }
   }
 

@@ -126,19 +126,26 @@ export class FrameWriter {
     if (this.#failed !== undefined) throw this.#failed;
   }
 
+  /** As long as frames come, an envelope for each window of them. */
   async #writeSoon(): Promise<void> {
-    if (!this.#isFull()) await this.#box.clock.sleep(limits.frameWindowMs, this.#hurry.signal);
-    // Someone who hurries for `finish` takes what is pending along with the terminal.
-    if (!this.#hurry.signal.aborted || this.#isFull()) await this.#writeAll();
-    this.#hurry = new AbortController();
+    while (this.#pending.length > 0 && this.#failed === undefined) {
+      if (!this.#isFull() && !this.#finished)
+        await this.#box.clock.sleep(limits.frameWindowMs, this.#hurry.signal);
+      // `finish` takes what is pending along with the terminal.
+      if (this.#finished && !this.#isFull()) break;
+      this.#hurry = new AbortController();
+      await this.#writeAll(this.#pending.length);
+    }
     this.#writing = undefined;
   }
 
-  async #writeAll(): Promise<void> {
+  async #writeAll(most = Infinity): Promise<void> {
     this.#isPutting = true;
-    while (this.#pending.length > 0 && this.#failed === undefined) {
+    for (let left = most; left > 0 && this.#pending.length > 0 && this.#failed === undefined;) {
       try {
-        await this.#writeBatch(this.#takeBatch());
+        const batch = this.#takeBatch();
+        left -= batch.length;
+        await this.#writeBatch(batch);
       } catch (thrown) {
         this.#failed = asPosternError(thrown);
       }

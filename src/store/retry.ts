@@ -15,7 +15,8 @@ export interface RetryOptions {
 }
 
 /**
- * Repeats calls that failed with one of `retryableStoreCodes`, with growing, jittered waits. A `put` whose
+ * Repeats calls that failed with one of `retryableStoreCodes`, and a denied `put` a few times, with growing,
+ * jittered waits. A `put` whose
  * first attempt took effect but lost its response says `exists` from the second one: whoever needs to know
  * whose object lies there reads it back.
  */
@@ -34,8 +35,12 @@ export function retryStore(
         // p-retry waits by the system's clock; the waiting is done below, by ours, and only before a retry.
         minTimeout: 0,
         shouldRetry: async ({ error, attemptNumber }) => {
-          if (!(error instanceof PosternError) || !retryableStoreCodes.has(error.code))
-            return false;
+          if (!(error instanceof PosternError)) return false;
+          // MinIO says so, too, of a put that meets a delete which empties the folder above (minio/minio#15157).
+          const mayBeRace = operation === "put" && error.code === "STORE_DENIED";
+          const mostAttempts = mayBeRace ? limits.deniedPutAttempts : attempts;
+          const passes = mayBeRace || retryableStoreCodes.has(error.code);
+          if (!passes || attemptNumber >= mostAttempts) return false;
           await clock.sleep(delayMs(attemptNumber, random), signal);
           return true;
         },

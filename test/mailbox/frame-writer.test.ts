@@ -227,6 +227,17 @@ describe("bounds", () => {
   });
 });
 
+it("writes an envelope for each window, also of what comes while one is on its way", async () => {
+  const perWindow = 20;
+  await writer.push(started);
+  for (let count = 1; count < 10 * perWindow; count += 1) {
+    await writer.push(says("."));
+    await two.clock.advance(limits.frameWindowMs / perWindow);
+  }
+  await finish();
+  expect((await written()).length).toBeLessThanOrEqual(10);
+});
+
 describe("sealing at once", () => {
   it("takes what is pending along, and puts nothing", async () => {
     await writer.push(started);

@@ -45,7 +45,7 @@ const calls: Readonly<Record<string, (store: Store, signal?: AbortSignal) => Pro
   delete: (store, signal) => store.delete(key, signal === undefined ? {} : { signal }),
 };
 
-describe.each(Object.entries(calls))("retries of %s", (_name, call) => {
+describe.each(Object.entries(calls))("retries of %s", (name, call) => {
   it.each([...retryableStoreCodes])("go on after %s until the call succeeds", async (code) => {
     const { store, clock } = setUp(failing("before", code, 3));
     expect(await rejectionCode(call(store))).toBe("fulfilled");
@@ -64,7 +64,7 @@ describe.each(Object.entries(calls))("retries of %s", (_name, call) => {
   });
 
   it.each([
-    "STORE_DENIED",
+    ...(name === "put" ? [] : (["STORE_DENIED"] as const)),
     "STORE_FULL",
     "STORE_CHANGED",
     "STORE_ABORTED",
@@ -128,4 +128,15 @@ it("what is no coded error is a fault of the program and is not retried", async 
   await expect(store.get(key, { maxBytes: 1 })).rejects.toThrow(TypeError);
   await expect(store.get(key, { maxBytes: 1 })).rejects.not.toBeInstanceOf(PosternError);
   expect(attempts).toBe(2);
+});
+
+it("a put that is denied is tried a few times, because it may have met a race in the store; nothing else is", async () => {
+  const denied = failing("before", "STORE_DENIED", limits.deniedPutAttempts - 1);
+  const { store } = setUp(denied);
+  expect(await store.put(key, utf8("x"))).toBe("created");
+  const { store: closed, meter } = setUp(failing("before", "STORE_DENIED"));
+  expect(await rejectionCode(closed.put(key, utf8("x")))).toBe("STORE_DENIED");
+  expect(meter.counts().put.requests).toBe(limits.deniedPutAttempts);
+  expect(await rejectionCode(closed.delete(key))).toBe("STORE_DENIED");
+  expect(meter.counts().delete.requests).toBe(1);
 });
