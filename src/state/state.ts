@@ -141,7 +141,7 @@ export interface RunView {
   readonly receipts: readonly Receipt[];
   /** All receipts of (from, `continues`); empty without one. */
   readonly continued: readonly Receipt[];
-  /** Other runs of the same sender: those not ended (grants aside), and those received within the last minute. */
+  /** Counted when it is asked for. Other runs of the same sender: those not ended (grants aside), and those received within the last minute. */
   readonly peer: { readonly openRuns: number; readonly receivedLastMinute: number };
 }
 

@@ -280,16 +280,20 @@ export class RecordState implements State {
   }
 
   #viewOf(run: SteppedRun, { highestClockMs, nowMs }: Moment): RunView {
-    const meta = this.#records.meta();
+    const records = this.#records;
+    const meta = records.meta();
     const continues = run.continues ?? null;
     return {
       nowMs,
       highestClockMs,
       bornMs: meta.bornMs,
       owner: ownerViewOf(meta),
-      receipts: this.#records.receiptsOfRun(run.from, run.runId),
-      continued: continues === null ? [] : this.#records.receiptsOfRun(run.from, continues),
-      peer: this.#records.peerWork(run.from, run.runId, nowMs - limits.rateWindowMs),
+      receipts: records.receiptsOfRun(run.from, run.runId),
+      continued: continues === null ? [] : records.receiptsOfRun(run.from, continues),
+      // Only admission asks for it, and it takes the longer the more the peer has asked.
+      get peer() {
+        return records.peerWork(run.from, run.runId, nowMs - limits.rateWindowMs);
+      },
     };
   }
 
