@@ -6,7 +6,7 @@ import { safeText } from "./output.ts";
  * Asks a question that only a clear yes answers with yes; the end of the input is a no. Throws `USAGE` where
  * nobody can be asked: then the command line has to say `--yes`. Rejects when `signal` aborts.
  */
-export async function confirm(question: string, signal: AbortSignal): Promise<boolean> {
+async function confirm(question: string, signal: AbortSignal): Promise<boolean> {
   const { stdin: input, stderr: output } = process;
   if (!input.isTTY) {
     throw new PosternError(
@@ -26,4 +26,17 @@ export async function confirm(question: string, signal: AbortSignal): Promise<bo
   } finally {
     asking.close();
   }
+}
+
+/**
+ * Goes on only where `--yes` was said or the question is answered with yes. Throws `USAGE`, then or where nobody
+ * can be asked: nothing was changed. Rejects when the interruption aborts.
+ */
+export async function requireYes(
+  question: string,
+  { yes }: { readonly yes: boolean },
+  interruption: AbortSignal,
+): Promise<void> {
+  if (yes || (await confirm(question, interruption))) return;
+  throw new PosternError("USAGE", "nothing was changed");
 }

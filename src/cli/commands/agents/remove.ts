@@ -6,7 +6,7 @@ import { agentsOf, type Config } from "../../../gateway/config.ts";
 import { openHome, readTrust, updateConfig } from "../../../gateway/home.ts";
 import { targetText } from "../../agent-views.ts";
 import { BaseCommand } from "../../base-command.ts";
-import { confirm } from "../../confirm.ts";
+import { requireYes } from "../../confirm.ts";
 import { note } from "../../note.ts";
 import { peerViews } from "../../peer-views.ts";
 
@@ -38,9 +38,7 @@ export default class AgentsRemove extends BaseCommand {
       .map((peer) => peer.name);
     note(`${name} is ${agent.kind} ${targetText(agent)}`);
     if (grantedTo.length > 0) note(`it is still granted to ${grantedTo.join(", ")} in trust.json`);
-    if (!flags.yes && !(await confirm(`Remove ${name}?`, interruption))) {
-      throw new PosternError("USAGE", "nothing was changed");
-    }
+    await requireYes(`Remove ${name}?`, flags, interruption);
     updateConfig(paths, (before) => without(before, name));
     if (json) this.printJson({ name, grantedTo });
     else this.print(`${name} is removed; requests to it are refused`);

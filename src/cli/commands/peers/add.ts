@@ -7,7 +7,7 @@ import { fingerprintOf } from "../../../protocol/keys.ts";
 import { addPeer, requirePeer } from "../../../trust/edit.ts";
 import { BaseCommand } from "../../base-command.ts";
 import { readCardInput } from "../../card-input.ts";
-import { confirm } from "../../confirm.ts";
+import { requireYes } from "../../confirm.ts";
 import { grantingFlags, readGranting } from "../../granting-flags.ts";
 import { note } from "../../note.ts";
 import { grantsText, peerView } from "../../peer-views.ts";
@@ -53,9 +53,7 @@ export default class PeersAdd extends BaseCommand {
     const asks = grantsText(requirePeer(added, gateway).grants ?? {});
     note(`${gateway} is to be allowed to ask: ${asks}`);
     note(`${gateway} in realm ${realm}, fingerprint\n  ${fingerprintOf(signer)}`);
-    if (!flags.yes && !(await confirm("Is that what its owner reads out?", interruption))) {
-      throw new PosternError("USAGE", "nothing was changed");
-    }
+    await requireYes("Is that what its owner reads out?", flags, interruption);
     const document = updateTrust(paths, (before) => addPeer(before, card, granting, nowMs));
     const peer = requirePeer(document, gateway);
     if (json) this.printJson(peerView(gateway, peer));

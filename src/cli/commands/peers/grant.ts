@@ -5,7 +5,7 @@ import { parseGatewayName } from "../../../base/names.ts";
 import { openHome, readTrust } from "../../../gateway/home.ts";
 import { grantPeer, requirePeer } from "../../../trust/edit.ts";
 import { BaseCommand } from "../../base-command.ts";
-import { confirm } from "../../confirm.ts";
+import { requireYes } from "../../confirm.ts";
 import { editShownPeer, peerArgs } from "../../edit-peer.ts";
 import { grantingFlags, readGranting } from "../../granting-flags.ts";
 import { note } from "../../note.ts";
@@ -43,9 +43,7 @@ export default class PeersGrant extends BaseCommand {
     let document = shown;
     if (changes.length > 0) {
       note(`what ${name} may ask:\n  ${changes.join("\n  ")}`);
-      if (!flags.yes && !(await confirm("Grant that?", interruption))) {
-        throw new PosternError("USAGE", "nothing was changed");
-      }
+      await requireYes("Grant that?", flags, interruption);
       document = editShownPeer(paths, name, shown, (before) =>
         grantPeer(before, name, granting, nowMs),
       );

@@ -1,11 +1,10 @@
 import { boolean } from "@oclif/core/flags";
 import { systemClock } from "../../../base/clock.ts";
-import { PosternError } from "../../../base/errors.ts";
 import { parseGatewayName } from "../../../base/names.ts";
 import { openHome, readTrust } from "../../../gateway/home.ts";
 import { removePeer, requirePeer } from "../../../trust/edit.ts";
 import { BaseCommand } from "../../base-command.ts";
-import { confirm } from "../../confirm.ts";
+import { requireYes } from "../../confirm.ts";
 import { editShownPeer, peerArgs } from "../../edit-peer.ts";
 import { note } from "../../note.ts";
 import { grantsText, peerView } from "../../peer-views.ts";
@@ -35,9 +34,7 @@ export default class PeersRemove extends BaseCommand {
     const keys = view.keys.map(({ fingerprint }) => `\n  ${fingerprint}`).join("");
     note(`${name} may ask: ${grantsText(view.grants)}; its keys${keys}`);
     note(`${whatFollows}\n${revokeRather}`);
-    if (!flags.yes && !(await confirm(`Remove ${name}?`, interruption))) {
-      throw new PosternError("USAGE", "nothing was changed");
-    }
+    await requireYes(`Remove ${name}?`, flags, interruption);
     const nowMs = systemClock.now();
     editShownPeer(paths, name, shown, (document) => removePeer(document, name, nowMs));
     if (json) this.printJson(view);

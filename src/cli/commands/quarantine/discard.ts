@@ -1,9 +1,8 @@
 import { boolean } from "@oclif/core/flags";
 import { systemClock } from "../../../base/clock.ts";
-import { PosternError } from "../../../base/errors.ts";
 import { openGateway } from "../../../gateway/gateway.ts";
 import { BaseCommand } from "../../base-command.ts";
-import { confirm } from "../../confirm.ts";
+import { requireYes } from "../../confirm.ts";
 import { note } from "../../note.ts";
 import {
   quarantineArgs,
@@ -32,9 +31,7 @@ export default class QuarantineDiscard extends BaseCommand {
     const { state } = gateway.mailbox;
     const entry = await requireQuarantined(state, args.id);
     note(`to be discarded:\n${quarantineLines(entry, systemClock.now())}`);
-    if (!flags.yes && !(await confirm("Discard it for good?", interruption))) {
-      throw new PosternError("USAGE", "nothing was changed");
-    }
+    await requireYes("Discard it for good?", flags, interruption);
     if (!(await state.discardQuarantined(entry.id))) throw quarantineUnknown(entry.id);
     const { whatToDo: _over, ...view } = quarantineView(entry);
     if (json) this.printJson({ ...view, discarded: true });

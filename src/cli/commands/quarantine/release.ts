@@ -1,11 +1,10 @@
 import { boolean } from "@oclif/core/flags";
 import { systemClock } from "../../../base/clock.ts";
-import { PosternError } from "../../../base/errors.ts";
 import { openGateway } from "../../../gateway/gateway.ts";
 import { maxRunsOf } from "../../../gateway/responder.ts";
 import { previewRelease, releasableOf } from "../../../mailbox/release.ts";
 import { BaseCommand } from "../../base-command.ts";
-import { confirm } from "../../confirm.ts";
+import { requireYes } from "../../confirm.ts";
 import { admissionText, admissionView } from "../../inbox-views.ts";
 import { note } from "../../note.ts";
 import {
@@ -40,9 +39,7 @@ export default class QuarantineRelease extends BaseCommand {
     const from = releasable.name.from;
     const now = admissionText(admission);
     note(`to be released:\n${quarantineLines(entry, systemClock.now(), { from, now })}`);
-    if (!flags.yes && !(await confirm("Put it through admission again?", interruption))) {
-      throw new PosternError("USAGE", "nothing was changed");
-    }
+    await requireYes("Put it through admission again?", flags, interruption);
     // It was collected, or discarded, meanwhile.
     const answer = await mailbox.state.releaseQuarantined(entry.id);
     if (answer !== "released") throw quarantineUnknown(entry.id);

@@ -1,9 +1,8 @@
 import { boolean } from "@oclif/core/flags";
-import { PosternError } from "../../../base/errors.ts";
 import { openHome } from "../../../gateway/home.ts";
 import { limits } from "../../../base/limits.ts";
 import { BaseCommand } from "../../base-command.ts";
-import { confirm } from "../../confirm.ts";
+import { requireYes } from "../../confirm.ts";
 import { exitStatusOf } from "../../exit-status.ts";
 import { note } from "../../note.ts";
 import { recoverState } from "../../recover-state.ts";
@@ -23,9 +22,7 @@ export default class StateRecover extends BaseCommand {
     const interruption = this.interruption();
     const { config } = openHome(home);
     const question = `Does nothing else, on no other machine, serve ${config.gateway}?`;
-    if (!flags.yes && !(await confirm(question, interruption))) {
-      throw new PosternError("USAGE", "nothing was changed");
-    }
+    await requireYes(question, flags, interruption);
     const { made, bornMs, openRuns, unclaimed } = await recoverState({
       home,
       log,
