@@ -45,13 +45,13 @@ export async function* follow(
   runId: RunId,
   options: FollowOptions = {},
 ): AsyncGenerator<PlacedFrame, Followed> {
-  let reader = readerOf(box, await recordOf(box, runId), options);
+  let record = await recordOf(box, runId);
+  let reader = readerOf(box, record, options);
   let last: PlacedFrame | undefined;
   let reads = 0;
   /** The attempt that is read anew, as a whole, to close the run with it. */
   let closing = 0;
-  for (let misses = 0; ;) {
-    const record = await recordOf(box, runId);
+  for (let misses = 0; ; record = await recordOf(box, runId)) {
     if (record.state === "closed") return yield* replay(box, record, last);
 
     const silent = isSilentTooLong(record, last, box.clock.now());
