@@ -4,7 +4,7 @@ import type { Logger } from "../base/log.ts";
 import type { AgentName } from "../base/names.ts";
 import { execHandler } from "../handlers/exec.ts";
 import type { Handler } from "../handlers/handler.ts";
-import { httpHandler, type RequestHeaders } from "../handlers/http.ts";
+import type { RequestHeaders } from "../handlers/http.ts";
 import { moduleHandler } from "../handlers/module.ts";
 import type { AgentSettings } from "./agent-config.ts";
 import { agentsOf, type Config } from "./config.ts";
@@ -21,19 +21,22 @@ export interface AgentSurroundings {
 }
 
 /** What requests to each agent of a config run. */
-export function agentRoutes(
+export async function agentRoutes(
   config: Config,
   around: AgentSurroundings,
-): ReadonlyMap<AgentName, AgentRoute> {
+): Promise<ReadonlyMap<AgentName, AgentRoute>> {
   const routes = new Map<AgentName, AgentRoute>();
   for (const settings of agentsOf(config).values()) {
     const { name, maxRunMs, onCrash } = settings;
-    routes.set(name, { handler: handlerOf(settings, around), maxRunMs, onCrash });
+    routes.set(name, { handler: await handlerOf(settings, around), maxRunMs, onCrash });
   }
   return routes;
 }
 
-function handlerOf(settings: AgentSettings, { home, env, clock, log }: AgentSurroundings): Handler {
+async function handlerOf(
+  settings: AgentSettings,
+  { home, env, clock, log }: AgentSurroundings,
+): Promise<Handler> {
   switch (settings.kind) {
     case "exec": {
       const { command, output } = settings;
@@ -43,6 +46,8 @@ function handlerOf(settings: AgentSettings, { home, env, clock, log }: AgentSurr
       const { url, headersFile, output } = settings;
       const readHeaders = (): RequestHeaders =>
         headersFile === undefined ? {} : readHeadersFile(resolve(home, headersFile));
+      // Node's module for it is slow to load, and every command that opens a gateway would pay for it.
+      const { httpHandler } = await import("../handlers/http.ts");
       return httpHandler({ url, output, readHeaders, clock, log });
     }
     case "module":

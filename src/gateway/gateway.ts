@@ -76,7 +76,7 @@ export async function openGateway({
   const { gateway: self, realm } = config;
   const trust = new TrustFile({ path: paths.trust, gateway: self, realm, clock });
   const liveness = worker ?? noWorker;
-  const agents = agentRoutes(config, { home: paths.home, env, clock, log });
+  const agents = await agentRoutes(config, { home: paths.home, env, clock, log });
   const opened = undo.move();
   return {
     home: paths.home,

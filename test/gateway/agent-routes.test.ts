@@ -31,7 +31,7 @@ async function answerOf(agent: object): Promise<unknown> {
     clock: systemClock,
     log: silentLogger,
   };
-  const route = agentRoutes(config, around).get(parseAgentName("a"));
+  const route = (await agentRoutes(config, around)).get(parseAgentName("a"));
   const emit = async (): Promise<void> => undefined;
   const ended = await route?.handler.run(sampleWork, emit, new AbortController().signal);
   return ended?.result;
