@@ -64,8 +64,7 @@ async function wholePass(
   const problems = [...asker.takeProblems(), ...asking];
   const responder = new Responder(box, options, troubles);
   await respond(box, responder, options);
-  if (box.random.fraction() * limits.passesPerSweep < 1)
-    problems.push(...(await failureOf(sweepFrames(box, { maxPages: limits.sweptPages }))));
+  problems.push(...(await failureOf(sweepNowAndThen(box))));
   const collected = await collectSlice(box);
   return {
     ...responder.counts,
@@ -73,6 +72,12 @@ async function wholePass(
     collected,
     problems: [...problems, ...responder.takeProblems()],
   };
+}
+
+/** Left-over frames are looked for in one of so many passes, and in a bounded stretch of a listing. */
+export async function sweepNowAndThen(box: Mailbox): Promise<void> {
+  const isTurn = box.random.fraction() * limits.passesPerSweep < 1;
+  if (isTurn) await sweepFrames(box, { maxPages: limits.sweptPages });
 }
 
 /** Drops a slice of what retention no longer keeps; answers with how many rows went. */
@@ -83,7 +88,7 @@ export async function collectSlice(box: Mailbox): Promise<number> {
   return receipts + outbox + quarantine + troubles;
 }
 
-/** What one part of a pass fails at keeps the others from nothing. */
+/** What one part of a pass fails at does not keep the others from their work. */
 async function failureOf(work: Promise<unknown>): Promise<readonly PosternError[]> {
   try {
     await work;
@@ -101,7 +106,7 @@ async function respond(box: Mailbox, responder: Responder, options: PollOptions)
     const started = admitted + takenOver + onTheirWay;
     return signal?.aborted !== true && box.clock.now() < untilMs && started < maxRuns;
   };
-  const stop = (): void => responder.stop();
+  const stop = (): void => responder.runs.stop();
   signal?.addEventListener("abort", stop);
   try {
     await responder.recover(mayStart);
@@ -110,7 +115,7 @@ async function respond(box: Mailbox, responder: Responder, options: PollOptions)
   } finally {
     // What runs comes to its end, whatever went wrong; meanwhile another pass may take new work.
     onAdmissionOver?.();
-    await responder.settled();
+    await responder.runs.settled();
     signal?.removeEventListener("abort", stop);
   }
 }
@@ -122,9 +127,9 @@ async function respond(box: Mailbox, responder: Responder, options: PollOptions)
 async function goOn(box: Mailbox, responder: Responder, mayStart: MayStart): Promise<void> {
   let failure: PosternError | undefined;
   const pace = new Pace({ minDelayMs: limits.pollDelayMs, maxDelayMs: limits.runDelayMs });
-  while (responder.active > 0 && mayStart(0)) {
-    await responder.oneDoneWithin(pace.delayMs(box.random.fraction()));
-    if (responder.active === 0 && !responder.hasWaiting) break;
+  while (responder.runs.size > 0 && mayStart(0)) {
+    await responder.runs.oneDoneWithin(pace.delayMs(box.random.fraction()));
+    if (responder.runs.size === 0 && !responder.hasWaiting) break;
     try {
       const before = responder.counts.admitted;
       await responder.scan(mayStart);
@@ -134,7 +139,7 @@ async function goOn(box: Mailbox, responder: Responder, mayStart: MayStart): Pro
     } catch (thrown) {
       failure = asPosternError(thrown);
       box.log.warn({ code: failure.code }, "the inbox cannot be looked at now");
-      await responder.listen();
+      await responder.runs.listen();
     }
   }
   if (failure !== undefined) throw failure;

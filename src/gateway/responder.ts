@@ -14,12 +14,12 @@ import type { MaxRunOf } from "../mailbox/grants.ts";
 import { scanInbox } from "../mailbox/inbox.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
 import { takeOver, type OnCrash } from "../mailbox/take-over.ts";
-import type { Liveness } from "../state/state.ts";
 import { parseEnvelope } from "../protocol/envelope.ts";
 import type { RequestName } from "../protocol/object-key.ts";
 import type { Receipt, RunRef } from "../protocol/receipt.ts";
 import { decodeRequest } from "../protocol/request.ts";
 import { Run } from "./run.ts";
+import { RunsAtWork } from "./runs-at-work.ts";
 import { isOfOneRun, Troubles, type Failure } from "./troubles.ts";
 
 /** What requests to one agent run, and how. */
@@ -62,7 +62,7 @@ export class Responder {
   readonly #options: ResponderOptions;
   readonly #troubles: Troubles;
   readonly #maxRunOf: MaxRunOf;
-  readonly #runs = new Map<string, Run>();
+  readonly runs: RunsAtWork;
   /** Admissions on their way, each with the request's name. */
   readonly #admitting = new Map<Promise<unknown>, RequestName>();
   readonly #counts: Responded = {
@@ -73,17 +73,15 @@ export class Responder {
     waiting: 0,
   };
   readonly #problems: PosternError[] = [];
-  #stopping = false;
   /** Open runs that other live workers hold: they count against the bound of this gateway. */
   #elsewhere = 0;
-  /** Aborted, and replaced, whenever a run is done here. */
-  #wake = new AbortController();
 
   constructor(box: Mailbox, options: ResponderOptions, troubles = new Troubles(box)) {
     this.#box = box;
     this.#options = options;
     this.#troubles = troubles;
     this.#maxRunOf = maxRunsOf(options);
+    this.runs = new RunsAtWork(box);
   }
 
   get counts(): Readonly<Responded> {
@@ -93,15 +91,6 @@ export class Responder {
   /** What went wrong with single runs since it was last asked; they stay open and are taken up by a later pass. */
   takeProblems(): readonly PosternError[] {
     return this.#problems.splice(0);
-  }
-
-  /** Aborts when a run is done here. */
-  get wake(): AbortSignal {
-    return this.#wake.signal;
-  }
-
-  get active(): number {
-    return this.#runs.size;
   }
 
   /** Whether requests were left in the inbox that may run once there is room, or time. */
@@ -117,7 +106,7 @@ export class Responder {
     // Where one end of a peer's cannot be published, its others wait for the next time as well.
     const unreachable = new Set<GatewayName>();
     for (const ref of await state.receiptRefs({ are: "unacknowledged", limit })) {
-      if (this.#isActive(ref) || unreachable.has(ref.from)) continue;
+      if (this.runs.isOurs(ref) || unreachable.has(ref.from)) continue;
       if (this.#box.clock.now() >= untilMs) break;
       const done = await this.#apart(ref, async () => {
         const receipt = await state.receipt(ref);
@@ -127,9 +116,9 @@ export class Responder {
     }
     this.#elsewhere = 0;
     for (const ref of await state.receiptRefs({ are: "open", limit })) {
-      if (this.#isAtWorkHere(ref)) continue;
+      if (this.runs.isOurs(ref)) continue;
       while (this.#isFull() && mayStart(0) && this.#box.clock.now() < untilMs)
-        await this.#oneDone();
+        await this.runs.oneDone();
       if (this.#isFull() || !mayStart(0)) return;
       await this.#apart(ref, async () => {
         const receipt = await state.receipt(ref);
@@ -146,7 +135,7 @@ export class Responder {
    */
   async scan(mayStart: MayStart): Promise<void> {
     this.#counts.waiting = 0;
-    for (const run of this.#runs.values()) run.checkTrust();
+    this.runs.checkTrust();
     const untilMs = this.#box.clock.now() + limits.scanMs;
     const scan = new Scan(mayStart);
     try {
@@ -176,7 +165,7 @@ export class Responder {
       if (scan.full.has(from)) this.#counts.waiting += 1;
       else if (!scan.takesStrangers && this.#isStranger(from)) continue;
       else if (!this.#hasRoomFor(request)) left.push(request);
-      else if (!this.#isAtWork(request)) {
+      else if (!this.runs.hasName(request.name)) {
         if (!(await this.#mayAdmit(scan))) return [...left, ...waiting.slice(index)];
         this.#admitSoon(request, scan);
       }
@@ -208,50 +197,6 @@ export class Responder {
     this.#admitting.set(admission, waiting.name);
   }
 
-  /** Resolves when no run is active. Until then cancels are heard, as far as the store lets them through. */
-  async settled(): Promise<void> {
-    let heardMs = this.#box.clock.now();
-    while (this.#runs.size > 0) {
-      await this.oneDoneWithin(limits.pollDelayMs);
-      if (this.#stopping || this.#box.clock.now() < heardMs + limits.pollDelayMs) continue;
-      await this.#unlessOneDone(this.listen());
-      heardMs = this.#box.clock.now();
-    }
-  }
-
-  /** Waits no longer for the store than for a run: a store may never answer. */
-  async #unlessOneDone(work: Promise<void>): Promise<void> {
-    if (this.#runs.size === 0) return;
-    const over = new AbortController();
-    const done = AbortSignal.any([this.#wake.signal, over.signal]);
-    await Promise.race([work, this.#box.clock.sleep(limits.longestSleepMs, done)]);
-    over.abort();
-  }
-
-  /** Hears cancels of the runs at work here, and looks at their grants, as far as store and trust allow. */
-  async listen(): Promise<void> {
-    for (const run of this.#runs.values()) {
-      try {
-        run.checkTrust();
-        if (await readCancel(this.#box, run.receipt)) run.stop("cancelled");
-      } catch (thrown) {
-        const { code } = asPosternError(thrown);
-        this.#box.log.warn({ run: run.receipt.runId, code }, "cancels cannot be heard now");
-      }
-    }
-  }
-
-  /** Resolves when a run is done here, or after `ms`. */
-  oneDoneWithin(ms: number): Promise<void> {
-    return this.#box.clock.sleep(ms, this.#wake.signal);
-  }
-
-  /** Tells every active run to stop; it ends `interrupted`. */
-  stop(): void {
-    this.#stopping = true;
-    for (const run of this.#runs.values()) run.stop("stopping");
-  }
-
   async #admit(waiting: Waiting, scan: Scan): Promise<void> {
     const { from } = waiting.name;
     const result = await admit(this.#box, waiting, this.#maxRunOf);
@@ -262,7 +207,7 @@ export class Responder {
         this.#start(result.receipt, result.request);
         return;
       case "exists":
-        if (result.receipt.state !== "ended" && !this.#isAtWorkHere(result.receipt))
+        if (result.receipt.state !== "ended" && !this.runs.isOurs(result.receipt))
           await this.#takeOver(result.receipt);
         return;
       case "answered":
@@ -290,7 +235,7 @@ export class Responder {
   /** False when the run is left to a worker that lives. */
   async #takeOver(receipt: Receipt): Promise<boolean> {
     const taken = await takeOver(this.#box, receipt, {
-      isOurs: (other) => this.#isAtWorkHere(other),
+      isOurs: (other) => this.runs.isOurs(other),
       onCrash: ({ agent }) => this.#options.agents.get(agent)?.onCrash ?? "report",
     });
     if (taken.status === "left") return false;
@@ -313,23 +258,9 @@ export class Responder {
       handler,
       maxRunOf: this.#maxRunOf,
     });
-    const key = runKey(receipt);
-    this.#runs.set(key, run);
-    atWork(this.#box).add(key);
-    // Admitted while it was told to stop: whoever comes next starts it.
-    if (this.#stopping) run.stop("stopping");
-    const forget = (): void => {
-      this.#runs.delete(key);
-      atWork(this.#box).delete(key);
-      this.#wake.abort();
-      this.#wake = new AbortController();
-    };
-    const end = (): void => {
-      forget();
-      this.#troubles.wentWell(receipt.from);
-    };
+    this.runs.add(run);
+    const end = (): void => this.#troubles.wentWell(receipt.from);
     run.done.then(end, (thrown: unknown) => {
-      forget();
       const error = asPosternError(thrown);
       this.#problems.push(error);
       if (isOfOneRun(error)) this.#troubles.failed(receipt.from, error);
@@ -343,27 +274,12 @@ export class Responder {
   /** A cancel for a run at work here stops it; one that has nothing left to stop is deleted. */
   async #hearCancel(listed: ListedCancel): Promise<void> {
     const receipt = await receiptOfCancel(this.#box, listed.name);
-    const run = receipt === undefined ? undefined : this.#runs.get(runKey(receipt));
+    const run = receipt === undefined ? undefined : this.runs.find(receipt);
     if (receipt !== undefined && run !== undefined) {
       if (await readCancel(this.#box, receipt)) run.stop("cancelled");
       return;
     }
     await dropSpentCancel(this.#box, listed, receipt);
-  }
-
-  #isActive(run: RunRef): boolean {
-    return this.#runs.has(runKey(run));
-  }
-
-  /** By this or any other responder of the same worker. */
-  #isAtWorkHere(run: RunRef): boolean {
-    return atWork(this.#box).has(runKey(run));
-  }
-
-  #isAtWork({ name }: Waiting): boolean {
-    return [...this.#runs.values()].some(
-      ({ receipt }) => receipt.from === name.from && receipt.runId === name.runId,
-    );
   }
 
   #isBeingAdmitted({ name }: Waiting): boolean {
@@ -377,7 +293,7 @@ export class Responder {
   }
 
   #isFull(): boolean {
-    return this.#runs.size + this.#admitting.size >= this.#options.maxConcurrentRuns;
+    return this.runs.size + this.#admitting.size >= this.#options.maxConcurrentRuns;
   }
 
   /**
@@ -385,26 +301,18 @@ export class Responder {
    * a cancel lies beside needs no room of its sender's to be answered.
    */
   #hasRoomFor({ name, cancels }: Waiting): boolean {
-    const taken = this.#runs.size + this.#admitting.size + this.#elsewhere;
+    const taken = this.runs.size + this.#admitting.size + this.#elsewhere;
     if (taken >= this.#options.maxConcurrentRuns) return false;
     if (cancels.length > 0) return true;
     const most = this.#box.trust.current().grantsOf(name.from)?.maxConcurrentRuns ?? Infinity;
-    const running = [...this.#runs.values()].filter(({ receipt }) => receipt.from === name.from);
     const admitting = [...this.#admitting.values()].filter(({ from }) => from === name.from);
-    return running.length + admitting.length < most;
+    return this.runs.sentBy(name.from) + admitting.length < most;
   }
 
   /** Whether one of these has room, at the latest a moment from now. */
   async #makesRoom(left: readonly Waiting[], untilMs: number): Promise<boolean> {
     if (left.some((request) => this.#hasRoomFor(request))) return true;
-    return this.#box.clock.now() < untilMs && (await this.#oneDone());
-  }
-
-  /** Waits a moment for a run to be done here; says whether one was. */
-  async #oneDone(): Promise<boolean> {
-    const { signal } = this.#wake;
-    if (this.#runs.size > 0) await this.#box.clock.sleep(limits.pollDelayMs, signal);
-    return signal.aborted;
+    return this.#box.clock.now() < untilMs && (await this.runs.oneDone());
   }
 
   /** What is wrong with a single run or request does not stand in the way of the others. */
@@ -434,17 +342,6 @@ export class Responder {
   }
 }
 
-const runsOfWorkers = new WeakMap<Liveness, Set<string>>();
-
-/** The runs at work under one worker, whichever of its responders started them: none of them is taken over. */
-function atWork({ liveness }: Mailbox): Set<string> {
-  const known = runsOfWorkers.get(liveness);
-  if (known !== undefined) return known;
-  const runs = new Set<string>();
-  runsOfWorkers.set(liveness, runs);
-  return runs;
-}
-
 /** One look through the inbox, and why it may not go on. */
 class Scan {
   readonly mayStart: MayStart;
@@ -468,10 +365,6 @@ class Scan {
     this.#over ||= !this.mayStart(0);
     return this.goesOn;
   }
-}
-
-function runKey({ from, runId, requestDigest }: RunRef): string {
-  return `${from}/${runId}/${requestDigest}`;
 }
 
 /** Stands in for an agent that was removed after its run was admitted: `commitStart` refuses before it is used. */

@@ -3,10 +3,9 @@ import { limits } from "../base/limits.ts";
 import { requireTrust } from "../mailbox/grants.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
 import { stateElsewhere } from "../mailbox/owner.ts";
-import { sweepFrames } from "../mailbox/sweep.ts";
 import { Asker } from "./asker.ts";
 import { Pace, type PaceBounds } from "./pace.ts";
-import { collectSlice } from "./poll.ts";
+import { collectSlice, sweepNowAndThen } from "./poll.ts";
 import { Responder, type Responded, type ResponderOptions } from "./responder.ts";
 import { Troubles, type Part } from "./troubles.ts";
 
@@ -62,7 +61,7 @@ class Service {
     const end = (): void => this.#over.abort();
     if (signal.aborted) end();
     signal.addEventListener("abort", end, { once: true });
-    const stop = (): void => this.#responder.stop();
+    const stop = (): void => this.#responder.runs.stop();
     haste?.addEventListener("abort", stop, { once: true });
     try {
       await Promise.all([
@@ -118,9 +117,9 @@ class Service {
     await responder.scan(this.#mayStart);
     responder.takeProblems();
     if (somethingOf(responder) > before) this.#pace.found();
-    else this.#pace.foundNothing(responder.active > 0 ? limits.runDelayMs : Infinity);
+    else this.#pace.foundNothing(responder.runs.size > 0 ? limits.runDelayMs : Infinity);
     const ms = this.#pace.delayMs(this.#box.random.fraction());
-    return responder.hasWaiting ? { ms, wake: responder.wake } : { ms };
+    return responder.hasWaiting ? { ms, wake: responder.runs.wake } : { ms };
   }
 
   /** What other processes of the home ask meanwhile is met at the latest after the longest delay. */
@@ -132,8 +131,7 @@ class Service {
   }
 
   async #tidy(): Promise<Wait> {
-    if (this.#box.random.fraction() * limits.passesPerSweep < 1)
-      await sweepFrames(this.#box, { maxPages: limits.sweptPages });
+    await sweepNowAndThen(this.#box);
     this.#collected += await collectSlice(this.#box);
     return { ms: limits.serveCollectMs };
   }
@@ -143,12 +141,12 @@ class Service {
   /** Lets what runs go on for the grace, then ends it. Where this state serves no longer, that is at once. */
   async #windUp(): Promise<void> {
     const responder = this.#responder;
-    const settled = responder.settled();
+    const settled = responder.runs.settled();
     const done = new AbortController();
     const markDone = settled.then(() => done.abort());
     if (this.#failure === undefined)
       await this.#box.clock.sleep(this.#options.graceMs, done.signal);
-    responder.stop();
+    responder.runs.stop();
     await markDone;
   }
 }

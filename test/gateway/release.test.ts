@@ -59,9 +59,9 @@ describe("a pass", () => {
     const responder = new Responder(doer, routes(handler));
     await two.clock.until(responder.scan(always));
     expect([started(), responder.counts.admitted, responder.counts.takenOver]).toEqual([2, 2, 0]);
-    responder.stop();
+    responder.runs.stop();
     finish();
-    await two.clock.until(responder.settled());
+    await two.clock.until(responder.runs.settled());
     await pass(two.clock, doer);
     expect([starts(), two.doer.quarantined]).toEqual([[1, 1], []]);
     expect(await two.keys("doer/inbox/")).toEqual([]);
@@ -122,10 +122,10 @@ describe("what holds for any request holds for a released one:", () => {
     await release();
     const responder = new Responder(doer, routes(hanger().handler));
     await two.clock.until(responder.scan(always));
-    expect([responder.active, responder.counts.waiting]).toEqual([1, 1]);
+    expect([responder.runs.size, responder.counts.waiting]).toEqual([1, 1]);
     expect(two.doer.quarantined).toHaveLength(1);
-    responder.stop();
-    await two.clock.until(responder.settled());
+    responder.runs.stop();
+    await two.clock.until(responder.runs.settled());
     await pass(two.clock, doer);
     expect([starts(), two.doer.quarantined]).toEqual([[1, 1], []]);
   });

@@ -45,10 +45,10 @@ describe("a scan", () => {
       quarantined: 1,
       waiting: 1,
     });
-    expect(responder.active).toBe(1);
-    responder.stop();
-    await two.clock.until(responder.settled());
-    expect(responder.active).toBe(0);
+    expect(responder.runs.size).toBe(1);
+    responder.runs.stop();
+    await two.clock.until(responder.runs.settled());
+    expect(responder.runs.size).toBe(0);
   });
 
   it("admits nothing once it may not start anything", async () => {
@@ -65,8 +65,8 @@ describe("a scan", () => {
     await two.clock.until(responder.scan(always));
     expect(two.doer.calls.filter((call) => call === "get request")).toHaveLength(1);
     expect(responder.counts.waiting).toBe(4);
-    responder.stop();
-    await two.clock.until(responder.settled());
+    responder.runs.stop();
+    await two.clock.until(responder.runs.settled());
   });
 });
 
@@ -76,7 +76,7 @@ describe("room that runs leave", () => {
     for (const idempotencyKey of ["a", "b", "c", "d", "e"]) plantRequest(two, { idempotencyKey });
     const responder = new Responder(doer, routes(sayer("done")));
     await two.clock.until(responder.scan(always));
-    await two.clock.until(responder.settled());
+    await two.clock.until(responder.runs.settled());
     expect(responder.counts).toMatchObject({ admitted: 5, waiting: 0 });
     expect(two.doer.calls.filter((call) => call === "list inbox")).toHaveLength(1);
   });
@@ -88,8 +88,8 @@ describe("room that runs leave", () => {
     const begunMs = two.clock.now();
     await two.clock.until(responder.scan(always));
     expect(two.clock.now() - begunMs).toBeLessThan(2 * limits.pollDelayMs);
-    responder.stop();
-    await two.clock.until(responder.settled());
+    responder.runs.stop();
+    await two.clock.until(responder.runs.settled());
   });
 
   it("goes to no more than may start, also while several are admitted at once", async () => {
@@ -98,7 +98,7 @@ describe("room that runs leave", () => {
     const responder = new Responder(doer, routes(sayer()));
     const mayStart = (onTheirWay: number) => responder.counts.admitted + onTheirWay < 3;
     await two.clock.until(responder.scan(mayStart));
-    await two.clock.until(responder.settled());
+    await two.clock.until(responder.runs.settled());
     expect(responder.counts.admitted).toBe(3);
   });
 });
@@ -150,7 +150,7 @@ describe("recovering", () => {
     endElsewhereMeanwhile();
     const responder = new Responder(two.doer.process(), routes(sayer()));
     await responder.recover(always);
-    await two.clock.until(responder.settled());
+    await two.clock.until(responder.runs.settled());
     expect(responder.counts.takenOver).toBe(0);
     expect(two.doer.receipts.map(({ attempt, starts }) => [attempt, starts])).toEqual([
       [1, 0],
@@ -186,7 +186,7 @@ describe("recovering", () => {
     await leaveAdmitted();
     const other = new Responder(two.doer.process(), { agents: new Map(), maxConcurrentRuns: 4 });
     await other.recover(always);
-    await two.clock.until(other.settled());
+    await two.clock.until(other.runs.settled());
     expect(two.doer.onlyReceipt).toMatchObject({
       starts: 0,
       outcome: { status: "refused", error: { code: "NOT_GRANTED" } },
@@ -237,7 +237,7 @@ it("two responders of one worker leave each other's runs alone", async () => {
     "running",
   ]);
   finish();
-  await two.clock.until(first.settled());
+  await two.clock.until(first.runs.settled());
   expect(two.doer.onlyReceipt.outcome).toMatchObject({ status: "succeeded" });
 });
 
@@ -250,7 +250,7 @@ it("settles once its runs have ended, though the store never answers what it is 
   );
   const responder = new Responder({ ...doer, store }, routes(handler));
   await two.clock.until(responder.scan(always));
-  const settled = responder.settled();
+  const settled = responder.runs.settled();
   await two.clock.advance(5000);
   finish();
   await two.clock.until(settled);
