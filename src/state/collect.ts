@@ -7,7 +7,7 @@ const nothing: Collected = { receipts: 0, outbox: 0, quarantine: 0, troubles: 0 
 /** What `State.collect` does, inside its write. */
 export function collect(records: Records, moment: Moment, options: CollectOptions): Collected {
   // A clock that is behind has nothing to say of what is over.
-  if (moment.nowMs < moment.highestClockMs) return nothing;
+  if (moment.nowMs < moment.meta.highestClockMs) return nothing;
   const over = overAt(records, moment.nowMs, options);
   if (options.dryRun !== true) {
     for (const ref of over.receipts) records.deleteReceipt(ref);

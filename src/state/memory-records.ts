@@ -116,6 +116,11 @@ export class MemoryRecords implements Records {
     this.#changed().meta = meta;
   }
 
+  raiseClock(nowMs: number): void {
+    const { meta } = this.#content;
+    if (nowMs > meta.highestClockMs) this.putMeta({ ...meta, highestClockMs: nowMs });
+  }
+
   receipt(ref: RunRef): Receipt | undefined {
     return structuredClone(this.#content.receipts.get(receiptKey(ref)));
   }

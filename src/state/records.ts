@@ -18,11 +18,11 @@ import type {
  * What a state consists of, as the steps see it: plain records, read and written synchronously. `RecordState`
  * makes the steps from it, so that each rule exists once, whatever keeps the records.
  *
- * All but `read`, `write` and `close` are called only inside a function passed to `read` or `write`. Records
- * that go in or come out are copies. A step looks at everything that may refuse before it writes anything.
+ * What writes is called only inside a function passed to `write`. Records that go in or come out are copies.
+ * A step looks at everything that may refuse before it writes anything.
  */
 export interface Records {
-  /** Runs `step` on one consistent view; it writes nothing. */
+  /** Runs `step` on one consistent view; it writes nothing. Needed only by what reads more than once. */
   read<T>(step: () => T): T;
   /**
    * Runs `step` alone among all processes and commits what it wrote; nothing when it throws. Others see it at
@@ -39,6 +39,8 @@ export interface Records {
 
   meta(): Meta;
   putMeta(meta: Meta): void;
+  /** Makes this the highest clock value, unless one as high is kept. */
+  raiseClock(nowMs: number): void;
 
   receipt(ref: RunRef): Receipt | undefined;
   /** Oldest first: by receivedMs, then requestDigest. */

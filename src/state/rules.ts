@@ -14,9 +14,9 @@ import type {
   Transcript,
 } from "./state.ts";
 
-/** The moment of a write: the highest clock value is read first, then the clock, inside the transaction. */
+/** What a write begins from: what the state knows of itself is read first, then the clock, inside the transaction. */
 export interface Moment {
-  readonly highestClockMs: number;
+  readonly meta: Meta;
   readonly nowMs: number;
 }
 

@@ -160,7 +160,7 @@ export class RecordState implements State {
   }
 
   async transcript(runId: RunId): Promise<Transcript | undefined> {
-    return this.#read(() => this.#records.transcript(runId));
+    return this.#read(() => this.#records.read(() => this.#records.transcript(runId)));
   }
 
   async commitOwnerNonce(nonce: string): Promise<void> {
@@ -175,8 +175,7 @@ export class RecordState implements State {
 
   async noteOwner(look: OwnerLook): Promise<void> {
     await this.#write(
-      () => {
-        const meta = this.#records.meta();
+      ({ meta }) => {
         const looked = lookedAt(meta, look);
         if (looked !== meta) this.#records.putMeta(looked);
       },
@@ -253,14 +252,11 @@ export class RecordState implements State {
   }
 
   async notePass(pass: EndedPass): Promise<void> {
-    await this.#write(
-      () => this.#records.putMeta(passedMeta(this.#records.meta(), pass)),
-      "relaxed",
-    );
+    await this.#write(({ meta }) => this.#records.putMeta(passedMeta(meta, pass)), "relaxed");
   }
 
   async overview(): Promise<Overview> {
-    return this.#read(() => overviewOf(this.#records));
+    return this.#read(() => this.#records.read(() => overviewOf(this.#records)));
   }
 
   async collect(options: CollectOptions): Promise<Collected> {
@@ -279,13 +275,12 @@ export class RecordState implements State {
     this.#records.close();
   }
 
-  #viewOf(run: SteppedRun, { highestClockMs, nowMs }: Moment): RunView {
+  #viewOf(run: SteppedRun, { meta, nowMs }: Moment): RunView {
     const records = this.#records;
-    const meta = records.meta();
     const continues = run.continues ?? null;
     return {
       nowMs,
-      highestClockMs,
+      highestClockMs: meta.highestClockMs,
       bornMs: meta.bornMs,
       owner: ownerViewOf(meta),
       receipts: records.receiptsOfRun(run.from, run.runId),
@@ -307,17 +302,17 @@ export class RecordState implements State {
   }
 
   #read<T>(step: () => T): Promise<T> {
-    return this.#settled(this.#step(() => this.#records.read(step)));
+    return this.#settled(this.#step(step));
   }
 
   /** Whatever a write changes, the highest clock value is committed with it. */
   #write<T>(step: (moment: Moment) => T, commit: Commit = "durable"): Promise<T> {
     const written = this.#step(() =>
       this.#records.write(() => {
-        const { highestClockMs } = this.#records.meta();
+        const meta = this.#records.meta();
         const nowMs = this.#clock.now();
-        const answer = step({ highestClockMs, nowMs });
-        if (this.#records.dirty) raiseClock(this.#records, nowMs);
+        const answer = step({ meta, nowMs });
+        if (this.#records.dirty) this.#records.raiseClock(nowMs);
         return answer;
       }, commit),
     );
@@ -351,12 +346,7 @@ export function recoverRecords(
 ): { bornMs: number; open: Receipt[] } {
   records.putMeta(recoveredMeta(records.meta(), nowMs));
   records.deleteNonces();
-  raiseClock(records, nowMs);
+  records.raiseClock(nowMs);
   const open = records.receiptRefs({ are: "open", limit: Number.MAX_SAFE_INTEGER });
   return { bornMs: nowMs, open: open.flatMap((ref) => records.receipt(ref) ?? []) };
-}
-
-function raiseClock(records: Records, nowMs: number): void {
-  const meta = records.meta();
-  if (nowMs > meta.highestClockMs) records.putMeta({ ...meta, highestClockMs: nowMs });
 }

@@ -1,4 +1,5 @@
 import {
+  DeleteObjectCommand,
   GetObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
@@ -33,6 +34,15 @@ export class RawBucket {
       await this.put(key);
       await this.#list(key);
       await this.#get(key);
+    }
+  }
+
+  /** The same, and nothing is left behind: 2 DELETE more. */
+  async requestAndResponseOnce(id: string): Promise<void> {
+    await this.requestAndResponse(id);
+    for (const way of ["there", "back"]) {
+      const place = { Bucket: this.#bucket, Key: `raw/${way}/${id}` };
+      await this.#client.send(new DeleteObjectCommand(place));
     }
   }
 

@@ -48,6 +48,8 @@ import type {
 export class SqliteRecords implements Records {
   readonly #database: SqliteDatabase;
   readonly #log: LogSync;
+  /** The statement that writes a row, by table. */
+  readonly #puts = new Map<string, string>();
 
   constructor(database: SqliteDatabase) {
     this.#database = database;
@@ -95,6 +97,11 @@ export class SqliteRecords implements Records {
 
   putMeta(meta: Meta): void {
     this.#put("meta", ["one"], metaColumns(meta));
+  }
+
+  raiseClock(nowMs: number): void {
+    const sql = "UPDATE meta SET highest_clock_ms = ? WHERE highest_clock_ms < ?";
+    this.#database.run(sql, nowMs, nowMs);
   }
 
   receipt({ from, runId, requestDigest }: RunRef): Receipt | undefined {
@@ -343,20 +350,25 @@ export class SqliteRecords implements Records {
     this.#put("series", ["series"], { series, last });
   }
 
-  /** Writes a whole row, in the place of the one with the same key. */
+  /** Writes a whole row, in the place of the one with the same key. A table's rows have the same columns each time. */
   #put(
     table: string,
     key: readonly string[],
     columns: Readonly<Record<string, SQLInputValue>>,
   ): void {
-    const names = Object.keys(columns);
-    const others = names
-      .filter((name) => !key.includes(name))
-      .map((name) => `${name} = excluded.${name}`);
-    const sql = `INSERT INTO ${table} (${names.join(", ")}) VALUES (${names.map(() => "?").join(", ")})
-      ON CONFLICT (${key.join(", ")}) DO UPDATE SET ${others.join(", ")}`;
+    const sql = this.#puts.get(table) ?? putSql(table, key, Object.keys(columns));
+    this.#puts.set(table, sql);
     this.#database.run(sql, ...Object.values(columns));
   }
+}
+
+function putSql(table: string, key: readonly string[], columns: readonly string[]): string {
+  const values = columns.map(() => "?").join(", ");
+  const others = columns
+    .filter((name) => !key.includes(name))
+    .map((name) => `${name} = excluded.${name}`);
+  return `INSERT INTO ${table} (${columns.join(", ")}) VALUES (${values})
+    ON CONFLICT (${key.join(", ")}) DO UPDATE SET ${others.join(", ")}`;
 }
 
 function byReceived(a: Receipt, b: Receipt): number {

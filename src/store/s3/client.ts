@@ -36,7 +36,8 @@ export function makeClient({ endpoint, region, pathStyle, credentials }: S3Store
     ...(region === undefined ? {} : { region }),
     ...(credentials === undefined ? {} : { credentials }),
     forcePathStyle: pathStyle,
-    maxAttempts: 1,
+    // Whoever repeats a request does so above: here each goes out once.
+    retryStrategy: { mode: "none", retry: (next, args) => next(args) },
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",
     // Otherwise the SDK would silently get round a clock that is wrong, from the second request on.
@@ -51,6 +52,8 @@ export function makeClient({ endpoint, region, pathStyle, credentials }: S3Store
     }),
   };
   const client = new S3Client(config);
+  // It tells the logger above of each request, which takes its time.
+  client.middlewareStack.remove("loggerMiddleware");
   // After signing: proxies change this header, and a signature over it would break.
   client.middlewareStack.add(
     (next) => async (args) => {
