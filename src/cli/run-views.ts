@@ -2,6 +2,7 @@ import { limits } from "../base/limits.ts";
 import type { TerminalPayload } from "../protocol/frame.ts";
 import type { Receipt } from "../protocol/receipt.ts";
 import { decodeRequest } from "../protocol/request.ts";
+import { keptUntilMs } from "../state/rules.ts";
 import type { OutboxRecord } from "../state/state.ts";
 import { isoSeconds, isoTime } from "./iso-time.ts";
 import { table } from "./output.ts";
@@ -56,14 +57,14 @@ export function receivedView(receipt: Receipt) {
     deadline: isoSeconds(receipt.deadline),
     expiresAt: isoSeconds(receipt.exp),
     endedAt: isoTimeOf(receipt.ended?.atMs ?? null),
-    keptUntil: isoTimeOf(keptUntilMs(receipt)),
+    keptUntil: isoTimeOf(keptUntil(receipt)),
   };
 }
 
 /** While it is open, and until its end is published, a receipt is kept whatever the time. */
-function keptUntilMs({ ended, exp }: Receipt): number | null {
+function keptUntil({ ended, exp }: Receipt): number | null {
   if (ended === null || !ended.acknowledged) return null;
-  return Math.max(exp * 1000 + 3 * limits.skewMs, ended.atMs + limits.retentionMs);
+  return keptUntilMs(ended.atMs, exp, limits);
 }
 
 function endOf(terminal: TerminalPayload | null) {

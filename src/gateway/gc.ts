@@ -46,8 +46,7 @@ export interface SweptStore {
  * state does; what the store or another state stands in the way of is the report's problem.
  */
 export async function gc(box: Mailbox, options: GcOptions): Promise<GcReport> {
-  const { highestClockMs } = await box.state.overview();
-  if (box.clock.now() < highestClockMs) {
+  if (box.clock.now() < (await box.state.highestClockMs())) {
     throw new PosternError(
       "CLOCK_BEHIND",
       "the clock is behind what this state has seen: under it nothing is old enough to delete; correct it, or wait",

@@ -1,5 +1,5 @@
-import type { Records } from "./records.ts";
-import { isPastUse, type Moment } from "./rules.ts";
+import type { OldReceipt, Records } from "./records.ts";
+import type { Moment } from "./rules.ts";
 import type { CollectOptions, Collected } from "./state.ts";
 
 const nothing: Collected = { receipts: 0, outbox: 0, quarantine: 0, troubles: 0 };
@@ -11,7 +11,7 @@ export function collect(records: Records, moment: Moment, options: CollectOption
   const over = overAt(records, moment.nowMs, options);
   if (options.dryRun !== true) {
     for (const ref of over.receipts) records.deleteReceipt(ref);
-    for (const { runId } of over.outbox) records.deleteOutbox(runId);
+    for (const runId of over.outbox) records.deleteOutbox(runId);
     for (const id of over.quarantine) records.deleteQuarantine(id);
     for (const subject of over.troubles) records.deleteTrouble(subject);
   }
@@ -25,31 +25,27 @@ export function collect(records: Records, moment: Moment, options: CollectOption
 
 /** What nothing keeps any more, at most `limit` of all kinds together. */
 function overAt(records: Records, nowMs: number, options: CollectOptions) {
-  const { limit, skewMs, retentionMs } = options;
-  const beforeMs = nowMs - retentionMs;
-  const receipts = firstOf(
-    records.settledReceipts(beforeMs),
-    ({ from, runId, exp }) => isPastUse(exp, nowMs, skewMs) && !records.isContinued(from, runId),
-    limit,
-  );
-  let room = limit - receipts.length;
-  const outbox = firstOf(
-    records.settledOutbox(beforeMs),
-    ({ exp }) => isPastUse(exp, nowMs, skewMs),
-    room,
-  );
+  const beforeMs = nowMs - options.retentionMs;
+  const receipts = overReceipts(records, nowMs, options);
+  let room = options.limit - receipts.length;
+  const outbox = records.oldOutbox(nowMs, options, room);
   room -= outbox.length;
   const quarantine = records.oldQuarantine(beforeMs, room);
   room -= quarantine.length;
   return { receipts, outbox, quarantine, troubles: records.oldTroubles(beforeMs, room) };
 }
 
-function firstOf<T>(items: Iterable<T>, accept: (item: T) => boolean, limit: number): T[] {
-  const accepted: T[] = [];
-  if (limit <= 0) return accepted;
-  for (const item of items) {
-    if (accept(item)) accepted.push(item);
-    if (accepted.length >= limit) break;
+/**
+ * What an open receipt names stays, and is met again by every pass. Only what was admitted is worth that: there
+ * is at most one of a run, so no more of them are met than there are open receipts.
+ */
+function overReceipts(records: Records, nowMs: number, options: CollectOptions): OldReceipt[] {
+  const over: OldReceipt[] = [];
+  if (options.limit <= 0) return over;
+  for (const receipt of records.oldReceipts(nowMs, options)) {
+    if (receipt.admitted && records.isContinued(receipt.from, receipt.runId)) continue;
+    over.push(receipt);
+    if (over.length >= options.limit) break;
   }
-  return accepted;
+  return over;
 }

@@ -4,14 +4,13 @@ import { askedOverviewOf, bucketOverviewsOf, receivedOverviewOf } from "./memory
 import type {
   Commit,
   Meta,
+  OldReceipt,
   PeerWork,
   QuarantineHeld,
   Records,
-  SettledOutbox,
-  SettledReceipt,
   StoredOutbox,
 } from "./records.ts";
-import { newMeta } from "./rules.ts";
+import { keptUntilMs, newMeta, type Retention } from "./rules.ts";
 import type {
   AskedOverview,
   AskedRun,
@@ -170,13 +169,15 @@ export class MemoryRecords implements Records {
     return names.length > 0;
   }
 
-  settledReceipts(beforeMs: number): SettledReceipt[] {
-    const settled = this.#receipts(
-      ({ ended }) => ended !== null && ended.acknowledged && ended.atMs < beforeMs,
-    );
-    return settled
-      .toSorted((a, b) => (a.ended?.atMs ?? 0) - (b.ended?.atMs ?? 0) || byRef(a, b))
-      .map((receipt) => ({ ...refOf(receipt), exp: receipt.exp }));
+  oldReceipts(nowMs: number, retention: Retention): OldReceipt[] {
+    const old = this.#receipts(() => true).flatMap((receipt) => {
+      const { ended, exp, admitted } = receipt;
+      if (ended === null || !ended.acknowledged) return [];
+      const untilMs = keptUntilMs(ended.atMs, exp, retention);
+      return untilMs < nowMs ? [{ untilMs, receipt: { ...refOf(receipt), admitted } }] : [];
+    });
+    old.sort((a, b) => a.untilMs - b.untilMs || byRef(a.receipt, b.receipt));
+    return old.map(({ receipt }) => receipt);
   }
 
   putReceipt(receipt: Receipt): void {
@@ -205,13 +206,14 @@ export class MemoryRecords implements Records {
     return askedOverviewOf(this.#outboxRecords());
   }
 
-  settledOutbox(beforeMs: number): SettledOutbox[] {
-    const settled: { runId: RunId; exp: number; settledMs: number }[] = [];
-    for (const { record, settledMs } of this.#content.outbox.values()) {
-      if (settledMs === null || settledMs >= beforeMs) continue;
-      settled.push({ runId: record.runId, exp: record.exp, settledMs });
-    }
-    return settled.toSorted((a, b) => a.settledMs - b.settledMs || compare(a.runId, b.runId));
+  oldOutbox(nowMs: number, retention: Retention, limit: number): RunId[] {
+    const old = [...this.#content.outbox.values()].flatMap(({ record, settledMs }) => {
+      if (settledMs === null) return [];
+      const untilMs = keptUntilMs(settledMs, record.exp, retention);
+      return untilMs < nowMs ? [{ untilMs, runId: record.runId }] : [];
+    });
+    old.sort((a, b) => a.untilMs - b.untilMs || compare(a.runId, b.runId));
+    return old.slice(0, Math.max(0, limit)).map(({ runId }) => runId);
   }
 
   putOutbox(stored: StoredOutbox): void {

@@ -1,5 +1,6 @@
 import type { GatewayName, RunId, WorkerId } from "../base/names.ts";
 import type { Receipt, RunRef } from "../protocol/receipt.ts";
+import type { Retention } from "./rules.ts";
 import type {
   AskedOverview,
   AskedRun,
@@ -56,8 +57,8 @@ export interface Records {
   peerWork(from: GatewayName, runId: RunId, afterMs: number): PeerWork;
   /** Whether an open receipt of the sender names this run as the one it continues. */
   isContinued(from: GatewayName, runId: RunId): boolean;
-  /** Ended and acknowledged ones that ended before `beforeMs`, in order of (ended, from, runId, requestDigest). */
-  settledReceipts(beforeMs: number): Iterable<SettledReceipt>;
+  /** Ended and acknowledged ones that were kept until before `nowMs`, in order of (kept until, from, runId, requestDigest). */
+  oldReceipts(nowMs: number, retention: Retention): Iterable<OldReceipt>;
   putReceipt(receipt: Receipt): void;
   deleteReceipt(ref: RunRef): void;
 
@@ -67,8 +68,8 @@ export interface Records {
   /** In order of (state, sentMs with null first, openedMs, runId). */
   askedRuns(limit: number): AskedRun[];
   askedOverview(): AskedOverview;
-  /** Those settled before `beforeMs`, in order of (settled, runId). */
-  settledOutbox(beforeMs: number): Iterable<SettledOutbox>;
+  /** Settled ones that were kept until before `nowMs`, at most `limit`, in order of (kept until, runId). */
+  oldOutbox(nowMs: number, retention: Retention, limit: number): RunId[];
   putOutbox(stored: StoredOutbox): void;
   transcript(runId: RunId): Transcript | undefined;
   /** Only for a run that has none. */
@@ -128,19 +129,12 @@ export interface PeerWork {
   readonly receivedLastMinute: number;
 }
 
-export interface SettledReceipt extends RunRef {
-  readonly exp: number;
-}
+export type OldReceipt = RunRef & Pick<Receipt, "admitted">;
 
 export interface StoredOutbox {
   readonly record: OutboxRecord;
   /** When it was closed or became `unknown`; null while it is open. */
   readonly settledMs: number | null;
-}
-
-export interface SettledOutbox {
-  readonly runId: RunId;
-  readonly exp: number;
 }
 
 export interface QuarantineHeld {

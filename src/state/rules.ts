@@ -2,6 +2,7 @@ import { PosternError } from "../base/errors.ts";
 import type { Receipt } from "../protocol/receipt.ts";
 import type { Meta, Records, StoredOutbox } from "./records.ts";
 import type {
+  CollectOptions,
   EndedPass,
   OpenedOutbox,
   OutboxNote,
@@ -59,12 +60,20 @@ export function requireWritable(
   }
 }
 
+/** How long what is over is kept. */
+export type Retention = Pick<CollectOptions, "skewMs" | "retentionMs">;
+
 /**
- * No two clocks differ by a whole skew, and what is signed until two skews past expiry may still be believed:
- * after three, nobody uses it any more.
+ * The last moment at which something that ended then, and expires at `exp` (seconds), is kept. No two clocks
+ * differ by a whole skew, and what is signed until two skews past expiry may still be believed: after three,
+ * nobody uses it any more.
  */
-export function isPastUse(exp: number, nowMs: number, skewMs: number): boolean {
-  return nowMs > exp * 1000 + 3 * skewMs;
+export function keptUntilMs(
+  endedMs: number,
+  exp: number,
+  { skewMs, retentionMs }: Retention,
+): number {
+  return Math.max(endedMs + retentionMs, exp * 1000 + 3 * skewMs);
 }
 
 export function openedOutbox(

@@ -112,6 +112,8 @@ export interface State {
   /** All that a status screen counts, as of one moment; it reads no request and no kept bytes. */
   overview(): Promise<Overview>;
 
+  /** The highest clock value that any committed step has seen. */
+  highestClockMs(): Promise<number>;
   /** Deletes what retention no longer keeps: at most `limit` rows; says how many of each. */
   collect(options: CollectOptions): Promise<Collected>;
   /**

@@ -259,6 +259,10 @@ export class RecordState implements State {
     return this.#read(() => this.#records.read(() => overviewOf(this.#records)));
   }
 
+  async highestClockMs(): Promise<number> {
+    return this.#read(() => this.#records.meta().highestClockMs);
+  }
+
   async collect(options: CollectOptions): Promise<Collected> {
     return this.#write((moment) => collect(this.#records, moment, options));
   }

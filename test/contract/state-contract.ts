@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { sha256, utf8 } from "../../src/base/bytes.ts";
+import { toSeconds } from "../../src/base/clock.ts";
 import type { ErrorCode } from "../../src/base/errors.ts";
 import { limits } from "../../src/base/limits.ts";
 import { toJson } from "../../src/protocol/fields.ts";
@@ -584,6 +585,22 @@ export function stateContract(
         expect(await state.collect(options)).toStrictEqual(nothing);
       });
 
+      it("takes things at the same moments by the limits of the protocol", async () => {
+        const byLimits = { ...limits, limit: 9 };
+        const margin = toSeconds(limits.retentionMs - 3 * limits.skewMs);
+        await put(state, receiptFor("by end", { exp: margin, ...endedAt(2) }));
+        await put(state, receiptFor("by expiry", { exp: margin, ...endedAt(0) }));
+        clock.ms = limits.retentionMs;
+        expect(await state.collect(byLimits)).toStrictEqual(nothing);
+        clock.ms += 1;
+        expect(await state.collect(byLimits)).toStrictEqual({ ...nothing, receipts: 1 });
+        expect(await state.receipts(everything)).toMatchObject([{ ended: { atMs: 2 } }]);
+        clock.ms += 1;
+        expect(await state.collect(byLimits)).toStrictEqual(nothing);
+        clock.ms += 1;
+        expect(await state.collect(byLimits)).toStrictEqual({ ...nothing, receipts: 1 });
+      });
+
       it("leaves a run that an open one of the same sender continues, until that one ends", async () => {
         await put(state, receiptFor("earlier", endedAt(1)));
         const next = receiptFor("next", { continues: runIdFor("earlier") });
@@ -591,6 +608,20 @@ export function stateContract(
         expect(await state.collect(options)).toStrictEqual(nothing);
         await put(state, { ...next, ...endedAt(startMs) });
         expect(await state.collect(options)).toStrictEqual({ ...nothing, receipts: 1 });
+      });
+
+      it("leaves of a run that is continued only what was admitted", async () => {
+        const admitted = receiptFor("earlier", endedAt(2));
+        const requestDigest = digestFor("conflict");
+        await put(state, { ...admitted, requestDigest, admitted: false, ...endedAt(1) });
+        await put(state, admitted);
+        const next = receiptFor("next", { continues: admitted.runId });
+        await put(state, next);
+        expect(await state.collect({ ...options, limit: 1 })).toMatchObject({ receipts: 1 });
+        expect(await state.collect(options)).toStrictEqual(nothing);
+        expect(await state.receipts(everything)).toStrictEqual(
+          expect.arrayContaining([admitted, next]),
+        );
       });
 
       it("takes no notice of a stranger who names the run", async () => {
@@ -621,6 +652,23 @@ export function stateContract(
         expect(await state.collect(options)).toStrictEqual(nothing);
         clock.ms += 1;
         expect(await state.collect(options)).toStrictEqual({ ...nothing, outbox: 1 });
+      });
+
+      it("takes first what was kept the least long, by its end or by its expiry", async () => {
+        const lately = exp + retentionMs / 1000 - 1;
+        clock.ms += retentionMs;
+        await put(state, receiptFor("by expiry", { exp: lately, ...endedAt(1) }));
+        await put(state, receiptFor("by end", endedAt(endedMs)));
+        await state.openOutbox(outboxFor("by expiry", { exp: lately }));
+        await state.closeOutbox(runIdFor("by expiry"), transcriptFor("by expiry", 1));
+        await state.openOutbox(outboxFor("by end"));
+        await state.closeOutbox(runIdFor("by end"), transcriptFor("by end", endedMs));
+        const receipts = { ...options, limit: 1 };
+        expect(await state.collect(receipts)).toStrictEqual({ ...nothing, receipts: 1 });
+        expect(await state.receipts(everything)).toMatchObject([{ exp: lately }]);
+        await state.collect(receipts);
+        expect(await state.collect(receipts)).toStrictEqual({ ...nothing, outbox: 1 });
+        expect(await state.outboxRecords(everything)).toMatchObject([{ exp: lately }]);
       });
 
       it("counts an unknown record's retention from when it became so, and leaves open ones", async () => {
@@ -704,6 +752,7 @@ export function stateContract(
         clock.ms = startMs + 8;
         expect(await state.collect(options)).toStrictEqual(nothing);
         expect((await viewOf(receiptFor("b"))).highestClockMs).toBe(startMs + 9);
+        expect(await state.highestClockMs()).toBe(startMs + 9);
         clock.ms = startMs + 9;
         expect((await state.collect(options)).receipts).toBe(1);
       });

@@ -1,4 +1,6 @@
 import fc from "fast-check";
+import { toSeconds } from "../../src/base/clock.ts";
+import { limits } from "../../src/base/limits.ts";
 import { parseAgentName } from "../../src/base/names.ts";
 import type { JsonValue } from "../../src/protocol/fields.ts";
 import { terminalStatuses, type TerminalPayload } from "../../src/protocol/frame.ts";
@@ -26,6 +28,8 @@ import {
   workerFor,
 } from "./samples.ts";
 
+const { skewMs, retentionMs } = limits;
+
 const bytes = fc.uint8Array({ maxLength: 40 });
 const text = fc.string({ unit: "grapheme", maxLength: 20 });
 const plain = { noNullPrototype: true } as const;
@@ -33,6 +37,10 @@ const plain = { noNullPrototype: true } as const;
 /** Few and near each other, so that what is drawn meets itself again and bounds are hit exactly. */
 const names = fc.constantFrom("a", "b", "c");
 const moments = fc.nat({ max: 40 });
+/** Where the limits keep what ended at such a moment, and what expires so that they keep it as long. */
+const keptUntil = moments.map((ms) => retentionMs + ms);
+const longExp = moments.map((s) => toSeconds(retentionMs - 3 * skewMs) + s);
+const anyClock = fc.oneof(fc.nat({ max: 60_000 }), keptUntil);
 const far = fc.nat({ max: Number.MAX_SAFE_INTEGER });
 
 function maybe<T>(values: fc.Arbitrary<T>): fc.Arbitrary<T | null> {
@@ -93,7 +101,7 @@ function anyReceipt(when: fc.Arbitrary<number> = moments): fc.Arbitrary<Receipt>
           tenant: maybe(text),
           continues: maybe(names.map(runIdFor)),
           iat: when,
-          exp: when,
+          exp: fc.oneof(when, longExp),
           deadline: maybe(when),
           receivedMs: when,
           admitted: fc.boolean(),
@@ -129,7 +137,7 @@ function anyOutbox(when: fc.Arbitrary<number> = moments): fc.Arbitrary<OutboxRec
       payload: bytes,
       intentDigest: names,
       iat: when,
-      exp: when,
+      exp: fc.oneof(when, longExp),
       deadline: maybe(when),
       openedMs: when,
       sentMs: maybe(when),
@@ -186,15 +194,15 @@ const anyTrouble: fc.Arbitrary<Trouble> = fc.record(
 
 const anyPass: fc.Arbitrary<EndedPass> = fc.record({ atMs: moments, code: maybe(text) }, plain);
 
-const anyCollect: fc.Arbitrary<CollectOptions> = fc.record(
-  {
-    limit: fc.nat({ max: 4 }),
-    skewMs: fc.nat({ max: 3 }),
-    retentionMs: fc.nat({ max: 10 }),
-    dryRun: fc.boolean(),
-  },
-  plain,
+/** The limits, by which there is an index, or what no index is made of. */
+const anyRetention = fc.oneof(
+  fc.constant({ skewMs, retentionMs }),
+  fc.record({ skewMs: fc.nat({ max: 3 }), retentionMs: fc.nat({ max: 10 }) }, plain),
 );
+
+const anyCollect: fc.Arbitrary<CollectOptions> = fc
+  .record({ limit: fc.nat({ max: 4 }), dryRun: fc.boolean(), retention: anyRetention }, plain)
+  .map(({ retention, ...options }) => ({ ...options, ...retention }));
 
 /** One call of a state, or of its clock. */
 export type Call =
@@ -226,7 +234,7 @@ export type Call =
   | { readonly do: "recover" };
 
 export const anyCall: fc.Arbitrary<Call> = fc.oneof(
-  fc.record({ do: fc.constant("clock" as const), ms: fc.nat({ max: 60_000 }) }, plain),
+  fc.record({ do: fc.constant("clock" as const), ms: anyClock }, plain),
   {
     weight: 4,
     arbitrary: fc.record({ do: fc.constant("put" as const), receipt: anyReceipt() }, plain),

@@ -20,6 +20,7 @@ import {
 } from "../../src/state/sqlite.ts";
 import { SqliteDatabase } from "../../src/state/sqlite/database.ts";
 import { sqliteError } from "../../src/state/sqlite/errors.ts";
+import { requireKnownVersion } from "../../src/state/sqlite/schema.ts";
 import type { State } from "../../src/state/state.ts";
 import { stateContract } from "../contract/state-contract.ts";
 import { endedAt, put, receiptFor, refusedObject, SetClock } from "./samples.ts";
@@ -121,10 +122,11 @@ describe("a sqlite state", () => {
 
     it("not by a program that is older than it, and is not changed by that", async () => {
       await made();
-      edit(file, "PRAGMA user_version = 99");
+      const version = versionOf(file);
+      edit(file, `PRAGMA user_version = ${version + 1}`);
       await expect(openSqliteState(options)).rejects.toMatchObject(coded("STATE_UNSUPPORTED"));
       await expect(recoverSqliteState(options)).rejects.toMatchObject(coded("STATE_UNSUPPORTED"));
-      edit(file, "PRAGMA user_version = 2");
+      edit(file, `PRAGMA user_version = ${version}`);
       await (await openSqliteState(options)).close();
     });
 
@@ -328,6 +330,13 @@ async function readsAll(options: SqliteStateOptions): Promise<void> {
   } finally {
     await state.close();
   }
+}
+
+function versionOf(file: string): number {
+  const database = new SqliteDatabase({ file });
+  const version = requireKnownVersion(database);
+  database.close();
+  return version;
 }
 
 /** Changes a state's file as nothing of ours would. */

@@ -1,7 +1,7 @@
 import type { SQLInputValue } from "node:sqlite";
 import { isGatewayName, isRequestDigest, isRunId, type ObjectKey } from "../../base/names.ts";
 import { objectKey, parseObjectKey } from "../../protocol/object-key.ts";
-import type { SettledOutbox, StoredOutbox } from "../records.ts";
+import type { StoredOutbox } from "../records.ts";
 import type { Row } from "./row.ts";
 import { terminalOf, terminalText } from "./terminal.ts";
 import type { AskedRun, OutboxRecord, ReadPosition, TranscriptEnvelope } from "../state.ts";
@@ -73,13 +73,6 @@ export function askedRunOf(row: Row): AskedRun {
   return {
     runId: row.name("run_id", isRunId),
     state: row.oneOf("state", ["open", "unknown"]),
-  };
-}
-
-export function settledOutboxOf(row: Row): SettledOutbox {
-  return {
-    runId: row.name("run_id", isRunId),
-    exp: row.integer("exp"),
   };
 }
 

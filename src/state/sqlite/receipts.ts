@@ -8,7 +8,7 @@ import {
 } from "../../base/names.ts";
 import type { Ending, Receipt, RunRef, SignedTerminal } from "../../protocol/receipt.ts";
 import { requestKinds } from "../../protocol/request.ts";
-import type { SettledReceipt } from "../records.ts";
+import type { OldReceipt } from "../records.ts";
 import type { Row } from "./row.ts";
 import { terminalOf, terminalText } from "./terminal.ts";
 
@@ -72,8 +72,8 @@ export function receiptOf(row: Row): Receipt {
   };
 }
 
-export function settledReceiptOf(row: Row): SettledReceipt {
-  return { ...refOf(row), exp: row.integer("exp") };
+export function oldReceiptOf(row: Row): OldReceipt {
+  return { ...refOf(row), admitted: row.boolean("admitted") };
 }
 
 export function refOf(row: Row): RunRef {

@@ -1,29 +1,29 @@
 import type { SQLInputValue } from "node:sqlite";
 import { PosternError } from "../../base/errors.ts";
-import { isWorkerId, type GatewayName, type RunId, type WorkerId } from "../../base/names.ts";
+import {
+  isRunId,
+  isWorkerId,
+  type GatewayName,
+  type RunId,
+  type WorkerId,
+} from "../../base/names.ts";
 import type { Receipt, RunRef } from "../../protocol/receipt.ts";
 import type {
   Commit,
   Meta,
   PeerWork,
+  OldReceipt,
   QuarantineHeld,
   Records,
-  SettledOutbox,
-  SettledReceipt,
   StoredOutbox,
 } from "../records.ts";
+import type { Retention } from "../rules.ts";
 import type { SqliteDatabase } from "./database.ts";
 import { metaColumns, metaOf } from "./meta.ts";
-import {
-  askedRunOf,
-  outboxColumns,
-  outboxRecordOf,
-  settledOutboxOf,
-  transcriptEnvelopeOf,
-} from "./outbox.ts";
+import { askedRunOf, outboxColumns, outboxRecordOf, transcriptEnvelopeOf } from "./outbox.ts";
 import { askedOverviewOf, bucketOverviewsOf, receivedOverviewOf } from "./overview.ts";
 import { quarantineColumns, quarantineEntryOf, quarantineRefOf } from "./quarantine.ts";
-import { receiptColumns, receiptOf, refOf, settledReceiptOf } from "./receipts.ts";
+import { oldReceiptOf, receiptColumns, receiptOf, refOf } from "./receipts.ts";
 import { LogSync } from "./log-sync.ts";
 import type { Row } from "./row.ts";
 import { terminalOf, terminalText } from "./terminal.ts";
@@ -126,8 +126,12 @@ export class SqliteRecords implements Records {
   }
 
   receiptsNamed(runId: RunId): Receipt[] {
-    // The index is read from end to end, and of the receipts only those that are found in it.
-    const sql = `SELECT * FROM receipts INDEXED BY receipts_received WHERE run_id = ?
+    // One step in an index for each sender there is, and one more for what it sent.
+    const sql = `WITH RECURSIVE senders (name) AS (
+        SELECT min(sender) FROM receipts
+        UNION ALL
+        SELECT (SELECT min(sender) FROM receipts WHERE sender > name) FROM senders WHERE name IS NOT NULL)
+      SELECT receipts.* FROM senders CROSS JOIN receipts ON sender = name AND run_id = ?
       ORDER BY received_ms, run_id, request_digest, sender`;
     return this.#database.all(sql, runId).map(receiptOf);
   }
@@ -170,10 +174,12 @@ export class SqliteRecords implements Records {
     return this.#database.get(sql, from, runId) !== undefined;
   }
 
-  *settledReceipts(beforeMs: number): Generator<SettledReceipt> {
-    const sql = `SELECT sender, run_id, request_digest, exp FROM receipts
-      WHERE acknowledged = 1 AND ended_ms < ? ORDER BY ended_ms, sender, run_id, request_digest`;
-    for (const row of this.#database.each(sql, beforeMs)) yield settledReceiptOf(row);
+  *oldReceipts(nowMs: number, retention: Retention): Generator<OldReceipt> {
+    const keptUntil = keptUntilSql("ended_ms", retention);
+    const sql = `SELECT sender, run_id, request_digest, admitted FROM receipts INDEXED BY receipts_kept
+      WHERE acknowledged = 1 AND ${keptUntil} < ?
+      ORDER BY ${keptUntil}, sender, run_id, request_digest`;
+    for (const row of this.#database.each(sql, nowMs)) yield oldReceiptOf(row);
   }
 
   putReceipt(receipt: Receipt): void {
@@ -207,9 +213,12 @@ export class SqliteRecords implements Records {
     return askedOverviewOf(this.#database);
   }
 
-  *settledOutbox(beforeMs: number): Generator<SettledOutbox> {
-    const sql = "SELECT run_id, exp FROM outbox WHERE settled_ms < ? ORDER BY settled_ms, run_id";
-    for (const row of this.#database.each(sql, beforeMs)) yield settledOutboxOf(row);
+  oldOutbox(nowMs: number, retention: Retention, limit: number): RunId[] {
+    const keptUntil = keptUntilSql("settled_ms", retention);
+    const sql = `SELECT run_id FROM outbox INDEXED BY outbox_kept
+      WHERE settled_ms IS NOT NULL AND ${keptUntil} < ? ORDER BY ${keptUntil}, run_id LIMIT ?`;
+    const rows = this.#database.all(sql, nowMs, Math.max(0, limit));
+    return rows.map((row) => row.name("run_id", isRunId));
   }
 
   putOutbox(stored: StoredOutbox): void {
@@ -369,6 +378,17 @@ function putSql(table: string, key: readonly string[], columns: readonly string[
     .map((name) => `${name} = excluded.${name}`);
   return `INSERT INTO ${table} (${columns.join(", ")}) VALUES (${values})
     ON CONFLICT (${key.join(", ")}) DO UPDATE SET ${others.join(", ")}`;
+}
+
+/**
+ * `keptUntilMs` in SQL. With the limits it is, to the letter, what the index is made of: then only what is old is
+ * read. With any other retention the index is read from end to end.
+ */
+function keptUntilSql(
+  ended: "ended_ms" | "settled_ms",
+  { skewMs, retentionMs }: Retention,
+): string {
+  return `max(${ended} + ${retentionMs}, exp * 1000 + ${3 * skewMs})`;
 }
 
 function byReceived(a: Receipt, b: Receipt): number {

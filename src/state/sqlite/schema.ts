@@ -166,10 +166,24 @@ CREATE INDEX troubles_oldest ON troubles (at_ms, subject);
 `;
 
 /**
+ * What is over stands in the order in which it may go, by `keptUntilMs` with the limits of this version; with
+ * others the indexes are of no use, and a version of its own must make them anew.
+ */
+const thirdVersion = `
+DROP INDEX receipts_settled;
+CREATE INDEX receipts_kept
+  ON receipts (max(ended_ms + 604800000, exp * 1000 + 900000), sender, run_id, request_digest)
+  WHERE acknowledged = 1;
+DROP INDEX outbox_settled;
+CREATE INDEX outbox_kept ON outbox (max(settled_ms + 604800000, exp * 1000 + 900000), run_id)
+  WHERE settled_ms IS NOT NULL;
+`;
+
+/**
  * What brings a state from each version to the next; a state's version (`user_version`) is the number of
  * these that it has been through. An entry that was released is never changed.
  */
-const migrations: readonly string[] = [firstVersion, secondVersion];
+const migrations: readonly string[] = [firstVersion, secondVersion, thirdVersion];
 
 /**
  * Brings a state up to this program's version, in one transaction. Throws as `requireKnownVersion` does.
