@@ -588,8 +588,8 @@ export function stateContract(
       it("takes things at the same moments by the limits of the protocol", async () => {
         const byLimits = { ...limits, limit: 9 };
         const margin = toSeconds(limits.retentionMs - 3 * limits.skewMs);
-        await put(state, receiptFor("by end", { exp: margin, ...endedAt(2) }));
-        await put(state, receiptFor("by expiry", { exp: margin, ...endedAt(0) }));
+        await put(state, receiptFor("by its end", { exp: margin, ...endedAt(2) }));
+        await put(state, receiptFor("by its expiry", { exp: margin, ...endedAt(0) }));
         clock.ms = limits.retentionMs;
         expect(await state.collect(byLimits)).toStrictEqual(nothing);
         clock.ms += 1;
@@ -657,12 +657,12 @@ export function stateContract(
       it("takes first what was kept the least long, by its end or by its expiry", async () => {
         const lately = exp + retentionMs / 1000 - 1;
         clock.ms += retentionMs;
-        await put(state, receiptFor("by expiry", { exp: lately, ...endedAt(1) }));
-        await put(state, receiptFor("by end", endedAt(endedMs)));
-        await state.openOutbox(outboxFor("by expiry", { exp: lately }));
-        await state.closeOutbox(runIdFor("by expiry"), transcriptFor("by expiry", 1));
-        await state.openOutbox(outboxFor("by end"));
-        await state.closeOutbox(runIdFor("by end"), transcriptFor("by end", endedMs));
+        await put(state, receiptFor("by its expiry", { exp: lately, ...endedAt(1) }));
+        await put(state, receiptFor("by its end", endedAt(endedMs)));
+        await state.openOutbox(outboxFor("by its expiry", { exp: lately }));
+        await state.closeOutbox(runIdFor("by its expiry"), transcriptFor("by its expiry", 1));
+        await state.openOutbox(outboxFor("by its end"));
+        await state.closeOutbox(runIdFor("by its end"), transcriptFor("by its end", endedMs));
         const receipts = { ...options, limit: 1 };
         expect(await state.collect(receipts)).toStrictEqual({ ...nothing, receipts: 1 });
         expect(await state.receipts(everything)).toMatchObject([{ exp: lately }]);
