@@ -10,7 +10,7 @@ import type {
   Records,
   StoredOutbox,
 } from "./records.ts";
-import { keptUntilMs, newMeta, type Retention } from "./rules.ts";
+import { keptUntilMs, newMeta } from "./rules.ts";
 import type {
   AskedOverview,
   AskedRun,
@@ -21,6 +21,7 @@ import type {
   QuarantineRef,
   ReceivedOverview,
   RefFilter,
+  Retention,
   Transcript,
   Trouble,
 } from "./state.ts";

@@ -1,6 +1,5 @@
 import type { GatewayName, RunId, WorkerId } from "../base/names.ts";
 import type { Receipt, RunRef } from "../protocol/receipt.ts";
-import type { Retention } from "./rules.ts";
 import type {
   AskedOverview,
   AskedRun,
@@ -11,6 +10,7 @@ import type {
   QuarantineRef,
   ReceivedOverview,
   RefFilter,
+  Retention,
   Transcript,
   Trouble,
 } from "./state.ts";

@@ -2,7 +2,6 @@ import { PosternError } from "../base/errors.ts";
 import type { Receipt } from "../protocol/receipt.ts";
 import type { Meta, Records, StoredOutbox } from "./records.ts";
 import type {
-  CollectOptions,
   EndedPass,
   OpenedOutbox,
   OutboxNote,
@@ -11,6 +10,7 @@ import type {
   OwnerLook,
   OwnerView,
   ReadPosition,
+  Retention,
   SteppedRun,
   Transcript,
 } from "./state.ts";
@@ -59,9 +59,6 @@ export function requireWritable(
     throw new PosternError("INTERNAL", `run ${run.runId} has ended and cannot be opened again`);
   }
 }
-
-/** How long what is over is kept. */
-export type Retention = Pick<CollectOptions, "skewMs" | "retentionMs">;
 
 /**
  * The last moment at which something that ended then, and expires at `exp` (seconds), is kept. No two clocks

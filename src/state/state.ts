@@ -362,11 +362,15 @@ export interface BucketOverview {
   readonly released: number;
 }
 
-export interface CollectOptions {
-  /** All kinds together; an outbox record counts as one with its transcript. */
-  readonly limit: number;
+/** How long what is over is kept: after its end, and after the expiry of what was signed. */
+export interface Retention {
   readonly skewMs: number;
   readonly retentionMs: number;
+}
+
+export interface CollectOptions extends Retention {
+  /** All kinds together; an outbox record counts as one with its transcript. */
+  readonly limit: number;
   /** Report what would go, and delete nothing. */
   readonly dryRun?: boolean;
 }

@@ -11,13 +11,12 @@ import type { Receipt, RunRef } from "../../protocol/receipt.ts";
 import type {
   Commit,
   Meta,
-  PeerWork,
   OldReceipt,
+  PeerWork,
   QuarantineHeld,
   Records,
   StoredOutbox,
 } from "../records.ts";
-import type { Retention } from "../rules.ts";
 import type { SqliteDatabase } from "./database.ts";
 import { metaColumns, metaOf } from "./meta.ts";
 import { askedRunOf, outboxColumns, outboxRecordOf, transcriptEnvelopeOf } from "./outbox.ts";
@@ -26,6 +25,7 @@ import { quarantineColumns, quarantineEntryOf, quarantineRefOf } from "./quarant
 import { oldReceiptOf, receiptColumns, receiptOf, refOf } from "./receipts.ts";
 import { LogSync } from "./log-sync.ts";
 import type { Row } from "./row.ts";
+import { keptUntilSql } from "./schema.ts";
 import { terminalOf, terminalText } from "./terminal.ts";
 import type {
   AskedOverview,
@@ -37,6 +37,7 @@ import type {
   QuarantineRef,
   ReceivedOverview,
   RefFilter,
+  Retention,
   Transcript,
   Trouble,
 } from "../state.ts";
@@ -378,17 +379,6 @@ function putSql(table: string, key: readonly string[], columns: readonly string[
     .map((name) => `${name} = excluded.${name}`);
   return `INSERT INTO ${table} (${columns.join(", ")}) VALUES (${values})
     ON CONFLICT (${key.join(", ")}) DO UPDATE SET ${others.join(", ")}`;
-}
-
-/**
- * `keptUntilMs` in SQL. With the limits it is, to the letter, what the index is made of: then only what is old is
- * read. With any other retention the index is read from end to end.
- */
-function keptUntilSql(
-  ended: "ended_ms" | "settled_ms",
-  { skewMs, retentionMs }: Retention,
-): string {
-  return `max(${ended} + ${retentionMs}, exp * 1000 + ${3 * skewMs})`;
 }
 
 function byReceived(a: Receipt, b: Receipt): number {

@@ -1,4 +1,5 @@
 import { PosternError } from "../../base/errors.ts";
+import type { Retention } from "../state.ts";
 import type { SqliteDatabase } from "./database.ts";
 
 /** Marks a database file as a Postern state ("pstn"): other programs' files are not mistaken for one. */
@@ -166,8 +167,8 @@ CREATE INDEX troubles_oldest ON troubles (at_ms, subject);
 `;
 
 /**
- * What is over stands in the order in which it may go, by `keptUntilMs` with the limits of this version; with
- * others the indexes are of no use, and a version of its own must make them anew.
+ * What is over stands in the order in which it may go, by `keptUntilSql` with the limits of then. New limits need
+ * a new version with new indexes: what is collected is right without them, but the old ones are walked over.
  */
 const thirdVersion = `
 DROP INDEX receipts_settled;
@@ -178,6 +179,17 @@ DROP INDEX outbox_settled;
 CREATE INDEX outbox_kept ON outbox (max(settled_ms + 604800000, exp * 1000 + 900000), run_id)
   WHERE settled_ms IS NOT NULL;
 `;
+
+/**
+ * `keptUntilMs` in SQL. With the limits it is, to the letter, what an index is made of: then only what is old is
+ * read. With any other retention that index is read from end to end.
+ */
+export function keptUntilSql(
+  ended: "ended_ms" | "settled_ms",
+  { skewMs, retentionMs }: Retention,
+): string {
+  return `max(${ended} + ${retentionMs}, exp * 1000 + ${3 * skewMs})`;
+}
 
 /**
  * What brings a state from each version to the next; a state's version (`user_version`) is the number of
