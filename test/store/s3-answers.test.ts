@@ -120,6 +120,15 @@ describe("an S3 error answer", () => {
     }
   });
 
+  it.each([200, 404, 412, 503])("of status %i that breaks off is no answer", async (status) => {
+    handler = (_request, response) => {
+      response.writeHead(status, { "content-type": "application/xml", "content-length": "100" });
+      response.write("<Error><Code>NoSuch", () => setImmediate(() => response.destroy()));
+    };
+    for (const operation of ["get", "list"] as const)
+      expect(await rejectionCode(calls[operation]()), operation).toBe("STORE_UNREACHABLE");
+  });
+
   it("is asked for once only: repeating is the decorator's work", async () => {
     answerError(503, "SlowDown");
     await rejection(calls.get());

@@ -55,6 +55,13 @@ function verdictByStatus(status: number): Verdict {
   return ["STORE_FAILED", "is this an S3 endpoint?"];
 }
 
+/** How Node names a connection that ended in the middle of an answer. */
+const brokenOff: ReadonlySet<string> = new Set([
+  "ECONNRESET",
+  "EPIPE",
+  "ERR_STREAM_PREMATURE_CLOSE",
+]);
+
 /** What the SDK threw, as far as it can be told apart. */
 interface Failure {
   /** The error code of the S3 answer, or the name of the SDK's error. */
@@ -86,6 +93,10 @@ function statusOf(error: Error): number | undefined {
 export function s3Error(thrown: unknown, what: string): PosternError {
   if (thrown instanceof PosternError) return thrown;
   const { name, status, errno } = failureOf(thrown);
+  // Of an answer that broke off only the head is known, and that may be of anything.
+  if (status !== undefined && errno !== undefined && brokenOff.has(errno)) {
+    return new PosternError("STORE_UNREACHABLE", `${what}: the answer broke off: try again`);
+  }
   const shownName = /^\w{1,64}$/.test(name) ? name : "an unreadable code";
   const byName = Object.hasOwn(verdictsByName, name) ? verdictsByName[name] : undefined;
   if (byName !== undefined || (status !== undefined && status >= 300)) {
