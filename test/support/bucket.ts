@@ -16,9 +16,15 @@ export interface TestBucket {
   readonly client: S3Client;
   /** The URL of a store in it. */
   readonly url: (prefix?: string) => string;
-  readonly store: (prefix?: string) => S3Store;
+  readonly store: (prefix?: string, line?: Line) => S3Store;
   /** Removes the bucket and all that is in it. */
   readonly remove: () => Promise<void>;
+}
+
+/** Another way to the same S3 than straight. */
+export interface Line {
+  readonly endpoint?: string;
+  readonly timeoutMs?: number;
 }
 
 /** The credentials as the AWS chain reads them. */
@@ -43,7 +49,7 @@ export async function makeBucketAt(at: S3UnderTest): Promise<TestBucket> {
     name,
     client,
     url,
-    store: (prefix) => storeIn(at, url(prefix)),
+    store: (prefix, line) => storeIn(at, url(prefix), line),
     remove: async () => {
       // The others end with the tests.
       if (at.kind === "endpoint") await removeBucket(client, name);
@@ -53,8 +59,8 @@ export async function makeBucketAt(at: S3UnderTest): Promise<TestBucket> {
 }
 
 /** The store at a bucket's URL, with the credentials of the S3 that the tests meet. */
-function storeIn(at: S3UnderTest, url: string): S3Store {
-  return new S3Store({ ...s3UrlOf(url), credentials: credentialsOf(at) });
+function storeIn(at: S3UnderTest, url: string, line: Line = {}): S3Store {
+  return new S3Store({ ...s3UrlOf(url), credentials: credentialsOf(at), ...line });
 }
 
 function credentialsOf({ accessKeyId, secretAccessKey }: S3UnderTest) {
