@@ -32,6 +32,7 @@ import type { Setting } from "./benchmark.ts";
 import { requestsOf, type Requests } from "./requests.ts";
 
 const realm = parseRealm("bench");
+const machine = "bench";
 export const agent = parseAgentName("echo");
 
 /** A gateway's name and the secret behind its key. */
@@ -56,6 +57,8 @@ export interface GatewayOptions {
   readonly forgets?: boolean;
   /** Writes what the state is to hold, into its file and before it is opened. */
   readonly fill?: (file: string) => void;
+  /** Its state was made before, by another process. */
+  readonly stands?: boolean;
   readonly clock?: Clock;
   readonly random?: Random;
 }
@@ -79,6 +82,7 @@ export async function openBenchGateway({
   folder,
   forgets = false,
   fill,
+  stands = false,
   clock = systemClock,
   random = systemRandom,
 }: GatewayOptions): Promise<BenchGateway> {
@@ -86,7 +90,11 @@ export async function openBenchGateway({
   const metered = meterStore(driver);
   const retried = retryStore(logStore(metered.store, silentLogger, clock), { clock, random });
   const file = join(folder, "state.db");
-  const state = forgets ? openMemoryState({ clock }) : await newState({ file, clock }, fill);
+  const state = forgets
+    ? openMemoryState({ clock })
+    : stands
+      ? await openSqliteState({ file, clock, machine })
+      : await newState({ file, clock }, fill);
   const worker = openWorker({ folder: join(folder, "workers"), random });
   const trust = makeTrust(checkTrustDocument(trustDocument(self, peers, maxPeerRuns)));
   const done: BenchGateway["done"] = new EventEmitter();
@@ -120,7 +128,7 @@ async function newState(
   place: { readonly file: string; readonly clock: Clock },
   fill: GatewayOptions["fill"],
 ): Promise<State> {
-  const options = { ...place, machine: "bench" };
+  const options = { ...place, machine };
   const state = await createSqliteState(options);
   if (fill === undefined) return state;
   await state.close();

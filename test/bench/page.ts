@@ -41,7 +41,7 @@ export function sectionOf({ title, about, tables }: Found): string {
 }
 
 /** A table of Markdown as its formatter leaves it, which reads well as plain text, too. */
-function tableText({ columns, rows }: Table): string {
+export function tableText({ columns, rows }: Table): string {
   const widths = columns.map((_, place) =>
     Math.max(3, ...[columns, ...rows].map((cells) => cells[place]?.length ?? 0)),
   );
