@@ -3,12 +3,7 @@ import { limits } from "../base/limits.ts";
 import type { AgentName, GatewayName } from "../base/names.ts";
 import type { Handler } from "../handlers/handler.ts";
 import { admit, type Waiting } from "../mailbox/admit.ts";
-import {
-  dropSpentCancel,
-  readCancel,
-  receiptOfCancel,
-  type ListedCancel,
-} from "../mailbox/cancel.ts";
+import { dropSpentCancel, readCancel, type ListedCancel } from "../mailbox/cancel.ts";
 import { publishEnding, republishEnding } from "../mailbox/end.ts";
 import type { MaxRunOf } from "../mailbox/grants.ts";
 import { scanInbox } from "../mailbox/inbox.ts";
@@ -273,7 +268,7 @@ export class Responder {
 
   /** A cancel for a run at work here stops it; one that has nothing left to stop is deleted. */
   async #hearCancel(listed: ListedCancel): Promise<void> {
-    const receipt = await receiptOfCancel(this.#box, listed.name);
+    const receipt = await this.#box.state.receiptOfCancel(listed.name);
     const run = receipt === undefined ? undefined : this.runs.find(receipt);
     if (receipt !== undefined && run !== undefined) {
       if (await readCancel(this.#box, receipt)) run.stop("cancelled");

@@ -57,8 +57,7 @@ export function candidateOf(
 export function decideAdmission(candidate: Candidate, view: RunView): Admission {
   const { received } = candidate;
   const now = view.nowMs;
-  const standing = view.receipts.find((other) => other.requestDigest === received.requestDigest);
-  if (standing !== undefined) return { status: "exists", receipt: standing };
+  if (view.receipt !== undefined) return { status: "exists", receipt: view.receipt };
   requireOwner(view);
 
   const iat = received.iat * 1000;
@@ -76,7 +75,7 @@ export function decideAdmission(candidate: Candidate, view: RunView): Admission 
     );
   }
   const believable = now < exp + 2 * limits.skewMs;
-  if (view.receipts.some(standsInTheWay)) {
+  if (view.blocked) {
     if (!believable) return { status: "silenced", code: "RECEIVED_TOO_LATE" };
     return answered(
       "refused",
@@ -95,7 +94,7 @@ export function decideAdmission(candidate: Candidate, view: RunView): Admission 
   if (candidate.refusal !== undefined) {
     return answered("refused", candidate.refusal.code, candidate.refusal.message);
   }
-  if (received.continues !== null && !continuesOwnRun(received, view)) {
+  if (received.continues !== null && view.continued?.tenant !== received.tenant) {
     return answered("refused", "NOT_GRANTED", notGrantedText);
   }
   if (view.peer.openRuns >= candidate.maxConcurrentRuns)
@@ -109,17 +108,6 @@ function answered(
   message: string,
 ): Admission {
   return { status: "answered", outcome: failure(status, code, message) };
-}
-
-/** All but one that never ran and never will, and said nothing else about it. */
-function standsInTheWay(other: Receipt): boolean {
-  if (other.admitted || other.ended === null) return true;
-  const outcome = other.ended.terminal?.payload.status;
-  return outcome !== undefined && outcome !== "expired";
-}
-
-function continuesOwnRun({ tenant }: ReceivedRequest, view: RunView): boolean {
-  return view.continued.some((earlier) => earlier.admitted && earlier.tenant === tenant);
 }
 
 export function isPastDeadline({ deadline }: Pick<Receipt, "deadline">, nowMs: number): boolean {

@@ -1,6 +1,6 @@
 import { asPosternError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
-import { digest16Of, matchesDigest16, objectKey, type CancelName } from "../protocol/object-key.ts";
+import { digest16Of, objectKey, type CancelName } from "../protocol/object-key.ts";
 import type { Receipt, RunRef } from "../protocol/receipt.ts";
 import { decodeCancel } from "../protocol/request.ts";
 import { isOwnTrustCode } from "./grants.ts";
@@ -48,16 +48,6 @@ export async function readCancel(box: Mailbox, run: RunRef): Promise<boolean> {
     box.log.warn({ key, code: error.code }, "a cancel does not verify and is ignored");
     return false;
   }
-}
-
-/** The receipt that a cancel is about: of the run it names, under the request it names. */
-export function receiptOfCancel(
-  box: Mailbox,
-  { from, runId, digest16 }: CancelName,
-): Promise<Receipt | undefined> {
-  return box.state.stepRun({ from, runId }, (view) => ({
-    answer: view.receipts.find((receipt) => matchesDigest16(digest16, receipt.requestDigest)),
-  }));
 }
 
 /** Deletes a cancel that has nothing left to stop. Rejects as the store does. */

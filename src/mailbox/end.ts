@@ -3,6 +3,7 @@ import { parseEnvelope } from "../protocol/envelope.ts";
 import type { TerminalPayload } from "../protocol/frame.ts";
 import { objectKey } from "../protocol/object-key.ts";
 import type { Receipt, RunRef, SignedTerminal } from "../protocol/receipt.ts";
+import type { RunView } from "../state/state.ts";
 import { heldReceipt, nextAttempt, receiptGone, type Lease } from "./lease.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { ensureOwner, requireOwner } from "./owner.ts";
@@ -102,7 +103,7 @@ function isSignedByUs(box: Mailbox, terminal: SignedTerminal): boolean {
 /** Signs the outcome for the attempt after `attempt`, unless another process did so already. */
 function reissue(box: Mailbox, run: RunRef, attempt: number): Promise<Receipt> {
   return box.state.stepRun(run, (view) => {
-    const receipt = endedOf(view.receipts, run);
+    const receipt = endedOf(view);
     const terminal = receipt.ended.terminal;
     if (terminal === null || terminal.attempt > attempt) return { answer: receipt };
     requireOwner(view);
@@ -122,7 +123,7 @@ async function acknowledge(box: Mailbox, published: Receipt): Promise<void> {
   await box.state.stepRun(
     published,
     (view) => {
-      const receipt = endedOf(view.receipts, published);
+      const receipt = endedOf(view);
       const same = receipt.ended.terminal?.attempt === published.ended?.terminal?.attempt;
       if (!same || receipt.ended.acknowledged) return { answer: undefined };
       return {
@@ -135,11 +136,9 @@ async function acknowledge(box: Mailbox, published: Receipt): Promise<void> {
   );
 }
 
-function endedOf(
-  receipts: readonly Receipt[],
-  run: RunRef,
-): Receipt & { readonly ended: NonNullable<Receipt["ended"]> } {
-  const receipt = receipts.find((other) => other.requestDigest === run.requestDigest);
+function endedOf({
+  receipt,
+}: RunView): Receipt & { readonly ended: NonNullable<Receipt["ended"]> } {
   if (receipt === undefined || receipt.ended === null) throw receiptGone();
   return { ...receipt, ended: receipt.ended };
 }

@@ -26,8 +26,7 @@ export function leaseOf(receipt: Receipt): Lease {
 }
 
 /** The leased receipt if it is still ours and open; undefined when it was taken over or ended. */
-export function heldReceipt(lease: Lease, view: RunView): Receipt | undefined {
-  const receipt = view.receipts.find((other) => other.requestDigest === lease.run.requestDigest);
+export function heldReceipt(lease: Lease, { receipt }: RunView): Receipt | undefined {
   if (receipt === undefined || receipt.state === "ended") return undefined;
   const held =
     receipt.worker === lease.worker &&

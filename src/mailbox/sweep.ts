@@ -10,7 +10,7 @@ import {
   type ObjectName,
 } from "../protocol/object-key.ts";
 import { entriesBelow } from "../store/entries-below.ts";
-import { isSpent, receiptOfCancel } from "./cancel.ts";
+import { isSpent } from "./cancel.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { checkOwner, isPastClaim } from "./owner.ts";
 
@@ -66,7 +66,7 @@ export async function sweepFrames(box: Mailbox, options: SweepOptions = {}): Pro
 export function sweepCancels(box: Mailbox, options: SweepOptions = {}): Promise<number> {
   return sweep(box, inboxPrefix(box.self), options, async (name, modifiedMs) => {
     if (name?.kind !== "cancel") return false;
-    return isSpent(box, { name, modifiedMs }, await receiptOfCancel(box, name));
+    return isSpent(box, { name, modifiedMs }, await box.state.receiptOfCancel(name));
   });
 }
 

@@ -42,7 +42,7 @@ export async function takeOver(
   await ensureOwner(box);
   const cancelled = seen.outcome === null && (await readCancel(box, seen));
   return box.state.stepRun<TakenOver>(seen, (view) => {
-    const receipt = view.receipts.find((other) => other.requestDigest === seen.requestDigest);
+    const { receipt } = view;
     if (receipt === undefined || !isUnchanged(receipt, seen)) return { answer: { status: "left" } };
     requireOwner(view);
     const attempt = nextAttempt(receipt);

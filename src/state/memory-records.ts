@@ -1,4 +1,5 @@
 import type { GatewayName, RunId, WorkerId } from "../base/names.ts";
+import { matchesDigest16 } from "../protocol/object-key.ts";
 import type { Receipt, RunRef } from "../protocol/receipt.ts";
 import { askedOverviewOf, bucketOverviewsOf, receivedOverviewOf } from "./memory-overview.ts";
 import type {
@@ -10,11 +11,12 @@ import type {
   Records,
   StoredOutbox,
 } from "./records.ts";
-import { keptUntilMs, newMeta } from "./rules.ts";
+import { keptUntilMs, newMeta, standsInTheWay } from "./rules.ts";
 import type {
   AskedOverview,
   AskedRun,
   BucketOverview,
+  CancelTarget,
   OutboxRecord,
   QuarantineEntry,
   QuarantineFilter,
@@ -125,10 +127,22 @@ export class MemoryRecords implements Records {
     return structuredClone(this.#content.receipts.get(receiptKey(ref)));
   }
 
-  receiptsOfRun(from: GatewayName, runId: RunId): Receipt[] {
-    const found = this.#receipts((receipt) => receipt.from === from && receipt.runId === runId);
-    found.sort((a, b) => a.receivedMs - b.receivedMs || compare(a.requestDigest, b.requestDigest));
-    return structuredClone(found);
+  receiptOfCancel({ from, runId, digest16 }: CancelTarget): Receipt | undefined {
+    const found = this.#receiptsOfRun(from, runId);
+    return structuredClone(
+      found.find(({ requestDigest }) => matchesDigest16(digest16, requestDigest)),
+    );
+  }
+
+  isBlocked({ from, runId, requestDigest }: RunRef): boolean {
+    return this.#receiptsOfRun(from, runId).some(
+      (other) => other.requestDigest !== requestDigest && standsInTheWay(other),
+    );
+  }
+
+  admittedReceipt(from: GatewayName, runId: RunId): Pick<Receipt, "tenant"> | undefined {
+    const found = this.#receiptsOfRun(from, runId).find(({ admitted }) => admitted);
+    return found && { tenant: found.tenant };
   }
 
   receipts(limit: number): Receipt[] {
@@ -155,11 +169,12 @@ export class MemoryRecords implements Records {
   }
 
   peerWork(from: GatewayName, runId: RunId, afterMs: number): PeerWork {
-    const others = this.#receipts((receipt) => receipt.from === from && receipt.runId !== runId);
+    const all = this.#receipts((receipt) => receipt.from === from);
+    const isOtherRun = (receipt: Receipt): boolean =>
+      receipt.runId !== runId && isOpen(receipt) && receipt.kind !== "approvalGrant";
     return {
-      openRuns: others.filter((receipt) => isOpen(receipt) && receipt.kind !== "approvalGrant")
-        .length,
-      receivedLastMinute: others.filter((receipt) => receipt.receivedMs > afterMs).length,
+      openRuns: all.filter(isOtherRun).length,
+      receivedLastMinute: all.filter((receipt) => receipt.receivedMs > afterMs).length,
     };
   }
 
@@ -337,6 +352,11 @@ export class MemoryRecords implements Records {
   #changed(): MemoryContent {
     this.#dirty = true;
     return this.#content;
+  }
+
+  #receiptsOfRun(from: GatewayName, runId: RunId): Receipt[] {
+    const found = this.#receipts((receipt) => receipt.from === from && receipt.runId === runId);
+    return found.toSorted(byRef);
   }
 
   #receipts(accept: (receipt: Receipt) => boolean): Receipt[] {

@@ -4,6 +4,7 @@ import type {
   AskedOverview,
   AskedRun,
   BucketOverview,
+  CancelTarget,
   OutboxRecord,
   QuarantineEntry,
   QuarantineFilter,
@@ -44,8 +45,12 @@ export interface Records {
   raiseClock(nowMs: number): void;
 
   receipt(ref: RunRef): Receipt | undefined;
-  /** Oldest first: by receivedMs, then requestDigest. */
-  receiptsOfRun(from: GatewayName, runId: RunId): Receipt[];
+  /** The first by requestDigest; there is hardly a second. */
+  receiptOfCancel(target: CancelTarget): Receipt | undefined;
+  /** Whether a receipt of the run stands in the way of this request: one of another digest, by `standsInTheWay`. */
+  isBlocked(ref: RunRef): boolean;
+  /** The run's receipt that was admitted; of several, which there never are, the first by requestDigest. */
+  admittedReceipt(from: GatewayName, runId: RunId): Pick<Receipt, "tenant"> | undefined;
   /** In the reverse order of (receivedMs, runId, requestDigest, from). */
   receipts(limit: number): Receipt[];
   /** In order of (receivedMs, runId, requestDigest, from), like the next. */
@@ -53,7 +58,7 @@ export interface Records {
   receiptRefs(filter: RefFilter): RunRef[];
   openWorkers(): Set<WorkerId>;
   receivedOverview(): ReceivedOverview;
-  /** Counts the sender's other runs: open ones that are no grants, and all received after `afterMs`. */
+  /** Counts the sender's other open runs that are no grants, and all its receipts from after `afterMs`. */
   peerWork(from: GatewayName, runId: RunId, afterMs: number): PeerWork;
   /** Whether an open receipt of the sender names this run as the one it continues. */
   isContinued(from: GatewayName, runId: RunId): boolean;

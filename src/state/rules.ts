@@ -39,13 +39,14 @@ export function newMeta(nowMs: number): Meta {
 /** Throws `INTERNAL` for a receipt that a step about `run` must not write. */
 export function requireWritable(
   run: SteppedRun,
-  standing: readonly Receipt[],
+  standing: Receipt | undefined,
   written: Receipt,
 ): void {
-  if (written.from !== run.from || written.runId !== run.runId) {
+  const { from, runId, requestDigest } = written;
+  if (from !== run.from || runId !== run.runId || requestDigest !== run.requestDigest) {
     throw new PosternError(
       "INTERNAL",
-      `a step about run ${run.runId} wrote a receipt of run ${written.runId}`,
+      `a step about run ${run.runId} wrote the receipt of another request, of run ${runId}`,
     );
   }
   if ((written.state === "ended") !== (written.ended !== null)) {
@@ -54,10 +55,16 @@ export function requireWritable(
       `a receipt of run ${run.runId} is ended without an ending, or the reverse`,
     );
   }
-  const before = standing.find((receipt) => receipt.requestDigest === written.requestDigest);
-  if (before?.state === "ended" && written.state !== "ended") {
+  if (standing?.state === "ended" && written.state !== "ended") {
     throw new PosternError("INTERNAL", `run ${run.runId} has ended and cannot be opened again`);
   }
+}
+
+/** Whether no other digest may be admitted under the run: not when it never ran, never will, and said nothing else. */
+export function standsInTheWay({ admitted, ended }: Receipt): boolean {
+  if (admitted || ended === null) return true;
+  const outcome = ended.terminal?.payload.status;
+  return outcome !== undefined && outcome !== "expired";
 }
 
 /**

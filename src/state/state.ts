@@ -1,5 +1,6 @@
 import type { GatewayName, ObjectKey, RequestDigest, RunId, WorkerId } from "../base/names.ts";
 import type { TerminalPayload } from "../protocol/frame.ts";
+import type { CancelName } from "../protocol/object-key.ts";
 import type { Receipt, RunRef } from "../protocol/receipt.ts";
 
 /**
@@ -20,8 +21,8 @@ import type { Receipt, RunRef } from "../protocol/receipt.ts";
  */
 export interface State {
   /**
-   * Decides about one run from everything known of it; writes what the decision says. A written receipt is
-   * of this run, has an ending exactly when it is `ended`, and never leaves `ended`; else `INTERNAL`.
+   * Decides about one request from what is known of it; writes what the decision says. A written receipt is
+   * of this request, has an ending exactly when it is `ended`, and never leaves `ended`; else `INTERNAL`.
    */
   stepRun<T>(
     run: SteppedRun,
@@ -30,6 +31,8 @@ export interface State {
   ): Promise<T>;
   /** A receipt as it stands, or undefined. */
   receipt(ref: RunRef): Promise<Receipt | undefined>;
+  /** The receipt that a cancel is about: of the run it names, under the request it names; or undefined. */
+  receiptOfCancel(target: CancelTarget): Promise<Receipt | undefined>;
   /** Receipts with their requests, the latest received first. */
   receipts(filter: { readonly limit: number }): Promise<readonly Receipt[]>;
   /** All receipts under a run's name, whoever sent it, in order of receivedMs. */
@@ -125,12 +128,18 @@ export interface State {
   close(): Promise<void>;
 }
 
-export interface SteppedRun extends Pick<RunRef, "from" | "runId"> {
-  /** An earlier run of the same sender whose receipts the step wants to see as well. */
+export interface SteppedRun extends RunRef {
+  /** An earlier run of the same sender that the step wants to know of as well. */
   readonly continues?: RunId | null;
 }
 
-/** What a step about one run can see. */
+/** What a cancel says of its request. */
+export type CancelTarget = Pick<CancelName, "from" | "runId" | "digest16">;
+
+/**
+ * What a step about one request can see. However much the sender has sent, under the same run or others, it
+ * costs about the same; what only admission needs is looked up when it is asked for.
+ */
 export interface RunView {
   /** The clock, read inside the transaction after `highestClockMs`. */
   readonly nowMs: number;
@@ -139,11 +148,13 @@ export interface RunView {
   /** When `recover` was last used, 0 if never: requests signed before may have been run and forgotten. */
   readonly bornMs: number;
   readonly owner: OwnerView;
-  /** All receipts of (from, runId), one for each digest, oldest first. */
-  readonly receipts: readonly Receipt[];
-  /** All receipts of (from, `continues`); empty without one. */
-  readonly continued: readonly Receipt[];
-  /** Counted when it is asked for. Other runs of the same sender: those not ended (grants aside), and those received within the last minute. */
+  /** The request's own receipt, or undefined. */
+  readonly receipt: Receipt | undefined;
+  /** Looked up: whether another digest's receipt of the same run stands in the way (SPEC.md, Receipts). */
+  readonly blocked: boolean;
+  /** Looked up: the receipt of (from, `continues`) that was admitted, if there is one. */
+  readonly continued: Pick<Receipt, "tenant"> | undefined;
+  /** Looked up: the sender's other runs that have not ended (grants aside), and all its receipts of the last minute. */
   readonly peer: { readonly openRuns: number; readonly receivedLastMinute: number };
 }
 

@@ -20,6 +20,7 @@ import {
 } from "./rules.ts";
 import type {
   AskedRun,
+  CancelTarget,
   CollectOptions,
   Collected,
   EndedPass,
@@ -78,7 +79,7 @@ export class RecordState implements State {
       const { answer, write, relaxed = false } = decide(view);
       if (write === undefined) return { committed: true, answer };
       if (commit === "relaxed" && !relaxed) return { committed: false, answer };
-      requireWritable(run, view.receipts, write);
+      requireWritable(run, view.receipt, write);
       this.#records.putReceipt(write);
       return { committed: true, answer };
     }, commit);
@@ -86,6 +87,10 @@ export class RecordState implements State {
 
   async receipt(ref: RunRef): Promise<Receipt | undefined> {
     return this.#read(() => this.#records.receipt(ref));
+  }
+
+  async receiptOfCancel(target: CancelTarget): Promise<Receipt | undefined> {
+    return this.#read(() => this.#records.receiptOfCancel(target));
   }
 
   async receipts({ limit }: { readonly limit: number }): Promise<readonly Receipt[]> {
@@ -287,9 +292,13 @@ export class RecordState implements State {
       highestClockMs: meta.highestClockMs,
       bornMs: meta.bornMs,
       owner: ownerViewOf(meta),
-      receipts: records.receiptsOfRun(run.from, run.runId),
-      continued: continues === null ? [] : records.receiptsOfRun(run.from, continues),
-      // Only admission asks for it, and it takes the longer the more the peer has asked.
+      receipt: records.receipt(run),
+      get blocked() {
+        return records.isBlocked(run);
+      },
+      get continued() {
+        return continues === null ? undefined : records.admittedReceipt(run.from, continues);
+      },
       get peer() {
         return records.peerWork(run.from, run.runId, nowMs - limits.rateWindowMs);
       },

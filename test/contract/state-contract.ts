@@ -6,6 +6,7 @@ import type { ErrorCode } from "../../src/base/errors.ts";
 import { limits } from "../../src/base/limits.ts";
 import { toJson } from "../../src/protocol/fields.ts";
 import type { TerminalPayload } from "../../src/protocol/frame.ts";
+import { digest16Of } from "../../src/protocol/object-key.ts";
 import type { Receipt, RunRef } from "../../src/protocol/receipt.ts";
 import type { CollectOptions, ReadPosition, RunView, State } from "../../src/state/state.ts";
 import { anyFarOutbox, anyFarReceipt, anyTerminal } from "../state/arbitraries.ts";
@@ -15,6 +16,7 @@ import {
   endedAt,
   otherPeer,
   outboxFor,
+  peer,
   put,
   receiptFor,
   refusedObject,
@@ -76,8 +78,9 @@ export function stateContract(
             elsewhere: false,
             recovering: false,
           },
-          receipts: [],
-          continued: [],
+          receipt: undefined,
+          blocked: false,
+          continued: undefined,
           peer: { openRuns: 0, receivedLastMinute: 0 },
         });
       });
@@ -102,7 +105,7 @@ export function stateContract(
         const receipt = receiptFor("a");
         const answer = await state.stepRun(receipt, () => ({ answer: "mine", write: receipt }));
         expect(answer).toBe("mine");
-        expect((await viewOf(receipt)).receipts).toStrictEqual([receipt]);
+        expect((await viewOf(receipt)).receipt).toStrictEqual(receipt);
         const other = await place.open(new SetClock(startMs));
         expect(await other.receipt(receipt)).toStrictEqual(receipt);
         await other.close();
@@ -112,7 +115,7 @@ export function stateContract(
         await put(state, receiptFor("a", { outcome: succeeded, deadline: 5, tenant: "t" }));
         const after = receiptFor("a", { starts: 2 });
         await put(state, after);
-        expect((await viewOf(after)).receipts).toStrictEqual([after]);
+        expect((await viewOf(after)).receipt).toStrictEqual(after);
       });
 
       it("gives every receipt back exactly as it was written", async () => {
@@ -140,26 +143,65 @@ export function stateContract(
         const receipt = receiptFor("a", { request: utf8("as it was") });
         await put(state, receipt);
         receipt.request.fill(0);
-        (await viewOf(receipt)).receipts[0]?.request.fill(0);
+        (await viewOf(receipt)).receipt?.request.fill(0);
         (await state.receipts(everything))[0]?.request.fill(0);
         expect((await state.receipt(receipt))?.request).toStrictEqual(utf8("as it was"));
       });
 
-      it("sees all receipts of the run, one for each digest, oldest first", async () => {
-        const second = receiptFor("a", { receivedMs: 2, requestDigest: digestFor("x") });
-        const first = receiptFor("a", { receivedMs: 1, requestDigest: digestFor("y") });
-        const foreign = receiptFor("a", { from: otherPeer });
-        for (const receipt of [second, first, foreign]) await put(state, receipt);
-        expect((await viewOf(first)).receipts).toStrictEqual([first, second]);
+      it("sees the receipt of its own digest, whatever else stands under the run", async () => {
+        const mine = receiptFor("a", { requestDigest: digestFor("x") });
+        const twin = receiptFor("a", { requestDigest: digestFor("y") });
+        const foreign = receiptFor("a", { from: otherPeer, requestDigest: digestFor("z") });
+        for (const receipt of [mine, twin, foreign]) await put(state, receipt);
+        expect((await viewOf(mine)).receipt).toStrictEqual(mine);
+        expect((await viewOf({ ...foreign, from: peer })).receipt).toBeUndefined();
       });
 
-      it("sees the receipts of the run it continues, of the same sender only", async () => {
-        const earlier = receiptFor("earlier", endedAt(5));
-        await put(state, earlier);
-        await put(state, receiptFor("earlier", { from: otherPeer }));
+      const expired: TerminalPayload = { status: "expired" };
+      const refused: TerminalPayload = { status: "refused" };
+      const signed = (payload: TerminalPayload): Partial<Receipt> =>
+        endedAt(5, { terminal: { attempt: 1, seq: 0, envelope: utf8("t"), payload } });
+
+      it.each<[string, Partial<Receipt>, boolean]>([
+        ["is open", {}, true],
+        ["ran and ended expired", signed(expired), true],
+        ["ran and ended without a terminal", endedAt(5), true],
+        ["was refused", { admitted: false, ...signed(refused) }, true],
+        ["never ran and ended expired", { admitted: false, ...signed(expired) }, false],
+        ["never ran and ended in silence", { admitted: false, ...endedAt(5) }, false],
+      ])("sees whether another digest that %s stands in its way", async (_what, change, stands) => {
+        const standing = receiptFor("a", { requestDigest: digestFor("x"), ...change });
+        for (const receipt of [
+          standing,
+          receiptFor("a", { from: otherPeer }),
+          receiptFor("another run"),
+        ]) {
+          await put(state, receipt);
+        }
+        expect((await viewOf(receiptFor("a"))).blocked).toBe(stands);
+        expect((await viewOf(standing)).blocked).toBe(false);
+      });
+
+      it("sees its way blocked by the one among many that stands in it", async () => {
+        const silent = { admitted: false, ...endedAt(5) };
+        for (const text of ["1", "2", "3"]) {
+          await put(state, receiptFor("a", { requestDigest: digestFor(text), ...silent }));
+        }
+        expect((await viewOf(receiptFor("a"))).blocked).toBe(false);
+        await put(state, receiptFor("a", { requestDigest: digestFor("4") }));
+        expect((await viewOf(receiptFor("a"))).blocked).toBe(true);
+      });
+
+      it("sees the run it continues by its one admitted receipt, of the same sender only", async () => {
+        const earlier = receiptFor("earlier", { tenant: "acme", ...endedAt(5) });
         const next = receiptFor("next", { continues: earlier.runId });
-        expect((await viewOf(next)).continued).toStrictEqual([earlier]);
-        expect((await viewOf(receiptFor("next"))).continued).toStrictEqual([]);
+        const refusal = receiptFor("earlier", { requestDigest: digestFor("x"), admitted: false });
+        await put(state, refusal);
+        await put(state, receiptFor("earlier", { from: otherPeer, tenant: "other" }));
+        expect((await viewOf(next)).continued).toBeUndefined();
+        await put(state, earlier);
+        expect((await viewOf(next)).continued).toStrictEqual({ tenant: "acme" });
+        expect((await viewOf(receiptFor("next"))).continued).toBeUndefined();
       });
 
       it("counts the sender's other open runs, without grants", async () => {
@@ -172,14 +214,15 @@ export function stateContract(
         expect((await viewOf(receiptFor("running"))).peer.openRuns).toBe(1);
       });
 
-      it("counts what the sender sent otherwise within the last minute, refused or not", async () => {
+      it("counts what the sender sent within the last minute, refused or not, under any run", async () => {
         const edge = startMs - limits.rateWindowMs;
         await put(state, receiptFor("on the edge", { receivedMs: edge }));
         await put(state, receiptFor("within", { receivedMs: edge + 1 }));
         await put(state, receiptFor("refused", { receivedMs: startMs, ...endedAt(startMs) }));
         await put(state, receiptFor("foreign", { receivedMs: startMs, from: otherPeer }));
         expect((await viewOf(receiptFor("new"))).peer.receivedLastMinute).toBe(2);
-        expect((await viewOf(receiptFor("within"))).peer.receivedLastMinute).toBe(1);
+        const repeated = receiptFor("within", { requestDigest: digestFor("other content") });
+        expect((await viewOf(repeated)).peer.receivedLastMinute).toBe(2);
       });
 
       it("rejects with what the decision throws, and has changed nothing", async () => {
@@ -212,6 +255,7 @@ export function stateContract(
       it.each<[string, Partial<Receipt>]>([
         ["another run", { runId: runIdFor("b") }],
         ["another sender", { from: otherPeer }],
+        ["another digest", { requestDigest: digestFor("b") }],
         ["an end without an ending", { state: "ended" }],
         ["an ending without an end", { ended: endedAt(1).ended }],
       ])("rejects a written receipt with %s as INTERNAL and changes nothing", async (_, change) => {
@@ -277,6 +321,22 @@ export function stateContract(
         for (const receipt of [late, early, foreign, receiptFor("b")]) await put(state, receipt);
         expect(await state.receiptsNamed(late.runId)).toStrictEqual([early, foreign, late]);
         expect(await state.receiptsNamed(runIdFor("c"))).toStrictEqual([]);
+      });
+
+      it("are found by what a cancel says: the sender, the run, and how the digest begins", async () => {
+        const mine = receiptFor("a");
+        for (const receipt of [
+          receiptFor("a", { requestDigest: digestFor("x") }),
+          mine,
+          receiptFor("a", { from: otherPeer, ...endedAt(5) }),
+          receiptFor("b", { requestDigest: mine.requestDigest, ...endedAt(5) }),
+        ]) {
+          await put(state, receipt);
+        }
+        const cancel = { ...refOf(mine), digest16: digest16Of(mine.requestDigest) };
+        expect(await state.receiptOfCancel(cancel)).toStrictEqual(mine);
+        const none = { ...cancel, digest16: digest16Of(digestFor("y")) };
+        expect(await state.receiptOfCancel(none)).toBeUndefined();
       });
 
       it("name the workers that are still needed", async () => {

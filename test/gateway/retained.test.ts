@@ -2,10 +2,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { utf8 } from "../../src/base/bytes.ts";
 import { toSeconds } from "../../src/base/clock.ts";
 import { limits } from "../../src/base/limits.ts";
 import { poll, type PollReport } from "../../src/gateway/poll.ts";
 import type { Mailbox } from "../../src/mailbox/mailbox.ts";
+import { digest16Of } from "../../src/protocol/object-key.ts";
 import { createSqliteState } from "../../src/state/sqlite.ts";
 import { SqliteRecords } from "../../src/state/sqlite/records.ts";
 import { quarantine } from "../../src/state/quarantine.ts";
@@ -14,6 +16,7 @@ import {
   digestFor,
   endedAt,
   outboxFor,
+  put,
   receiptFor,
   refusedObject,
   runIdFor,
@@ -24,6 +27,7 @@ import { plantFrames, plantRequest, succeeds } from "../support/forged.ts";
 import { routes, sayer, twoGateways, type Side } from "../support/two-gateways.ts";
 import { WatchedDatabase } from "../support/watched-database.ts";
 
+const refusal = { status: "refused" } as const;
 const dayMs = 24 * 3_600_000;
 /** What is open or not yet published is looked at in each pass; the indexes of these hold nothing else. */
 const toBeDone = /\b(receipts_open|receipts_unacknowledged|outbox_unclosed|quarantine_released)\b/;
@@ -116,6 +120,48 @@ describe("a state that retains much", () => {
       "SEARCH receipts USING INDEX sqlite_autoindex_receipts_1 (sender=? AND run_id=?)",
     ]);
   });
+
+  /** A run of which so many other requests were refused, and another of which as many came too late. */
+  async function repeated(times: number) {
+    const { box, database } = await watched(twoGateways().doer, times);
+    const terminal = { attempt: 1, seq: 0, envelope: utf8("t"), payload: refusal };
+    for (let time = 0; time < times; time += 1) {
+      const requestDigest = digestFor(`${time}`);
+      const never = { requestDigest, admitted: false };
+      await put(box.state, receiptFor("refused", { ...never, ...endedAt(1, { terminal }) }));
+      await put(box.state, receiptFor("late", { ...never, ...endedAt(1) }));
+    }
+    database.forget();
+    const digest16 = digest16Of(digestFor("no such"));
+    const answers: unknown[] = [];
+    for (const name of ["refused", "late"]) {
+      const { from, runId } = receiptFor(name);
+      const again = receiptFor(name, { continues: runId });
+      const looked = await box.state.stepRun(again, ({ receipt, blocked, continued }) => ({
+        answer: { receipt, blocked, continued },
+      }));
+      answers.push(looked, await box.state.receiptOfCancel({ from, runId, digest16 }));
+    }
+    return { answers, database };
+  }
+
+  it("is asked the same by a step about a request, however often others of its run were refused", async () => {
+    const [little, much] = [await repeated(1), await repeated(150)];
+    const none = { receipt: undefined, continued: undefined };
+    expect(much.answers).toStrictEqual([
+      { ...none, blocked: true },
+      undefined,
+      { ...none, blocked: false },
+      undefined,
+    ]);
+    expect(much.database.rows).toStrictEqual(little.database.rows);
+    expect(much.database.plans().filter((plan) => /\breceipts\b/.test(plan))).toStrictEqual([
+      "SEARCH receipts USING INDEX sqlite_autoindex_receipts_1 (sender=? AND run_id=? AND request_digest=?)",
+      "SEARCH receipts USING INDEX receipts_standing (sender=? AND run_id=?)",
+      "SEARCH receipts USING INDEX receipts_standing (sender=? AND run_id=? AND admitted=?)",
+      "SEARCH receipts USING INDEX sqlite_autoindex_receipts_1 (sender=? AND run_id=? AND request_digest>? AND request_digest<?)",
+    ]);
+  });
 });
 
 /** So much that is kept by its end alone, as much that is kept by its expiry alone, and one of each kind that is over. */
@@ -123,14 +169,14 @@ function fill(records: SqliteRecords, nowMs: number, retained: number): void {
   const nowSeconds = toSeconds(nowMs);
   const [lately, before] = [nowMs - dayMs, nowMs - 2 * limits.retentionMs];
   const later = nowSeconds + toSeconds(limits.maxTtlMs) - 60;
-  put(records, "over", before, nowSeconds - 2 * toSeconds(limits.retentionMs));
+  putAll(records, "over", before, nowSeconds - 2 * toSeconds(limits.retentionMs));
   for (let number = 0; number < retained; number += 1) {
-    put(records, `by its end ${number}`, lately, nowSeconds - 3600);
+    putAll(records, `by its end ${number}`, lately, nowSeconds - 3600);
     putRun(records, `by its expiry ${number}`, before, later);
   }
 }
 
-function put(records: SqliteRecords, name: string, endedMs: number, exp: number): void {
+function putAll(records: SqliteRecords, name: string, endedMs: number, exp: number): void {
   putRun(records, name, endedMs, exp);
   const budget = { maxBytes: 1e6, maxEntries: 1000 };
   quarantine(records, refusedObject({ key: name, bucket: "asker", atMs: endedMs }), budget);

@@ -6,7 +6,6 @@ import { heldReceipt, leaseOf } from "../../src/mailbox/lease.ts";
 import type { RunView } from "../../src/state/state.ts";
 import {
   candidateWith,
-  digestOf,
   endingWith,
   expMs,
   iat,
@@ -20,10 +19,7 @@ import {
 const nowMs = iat * 1000 + 1000;
 const soon = viewAt(nowMs);
 const owner = soon.owner;
-const refused = { status: "refused", error: { code: "NOT_GRANTED", message: "no" } } as const;
 const succeeded = { status: "succeeded" } as const;
-const other = { requestDigest: digestOf("b") };
-const standingOther = receiptWith(other);
 const earlier = runOf("e");
 
 /** What is decided, in one word: the status and the code, or the code that it throws. */
@@ -52,7 +48,7 @@ describe("one question at a time", () => {
     [
       "a receipt of the same bytes is followed",
       candidateWith(),
-      viewAt(nowMs, { receipts: [receiptWith()] }),
+      viewAt(nowMs, { receipt: receiptWith() }),
       "exists",
     ],
     [
@@ -123,9 +119,9 @@ describe("one question at a time", () => {
       "admitted",
     ],
     [
-      "another digest is open under the run",
+      "another digest stands in the way",
       candidateWith(),
-      viewAt(nowMs, { receipts: [standingOther] }),
+      viewAt(nowMs, { blocked: true }),
       "refused IDEMPOTENCY_CONFLICT",
     ],
     ["before expiry and skew", candidateWith(), viewAt(expMs + skewMs - 1), "admitted"],
@@ -145,13 +141,13 @@ describe("one question at a time", () => {
     [
       "a conflict is claimed before expiry and two skews",
       candidateWith(),
-      viewAt(expMs + 2 * skewMs - 1, { receipts: [standingOther] }),
+      viewAt(expMs + 2 * skewMs - 1, { blocked: true }),
       "refused IDEMPOTENCY_CONFLICT",
     ],
     [
       "a conflict is not claimed at expiry and two skews",
       candidateWith(),
-      viewAt(expMs + 2 * skewMs, { receipts: [standingOther] }),
+      viewAt(expMs + 2 * skewMs, { blocked: true }),
       "silenced RECEIVED_TOO_LATE",
     ],
     [
@@ -174,27 +170,21 @@ describe("one question at a time", () => {
     ],
     ["not granted", candidateWith({}, { refusal: denial }), soon, "refused NOT_GRANTED"],
     [
-      "continues a run that is not there",
+      "continues a run that was never admitted",
       candidateWith({ continues: earlier }),
       soon,
       "refused NOT_GRANTED",
     ],
     [
-      "continues a run that was never admitted",
-      candidateWith({ continues: earlier }),
-      viewAt(nowMs, { continued: [receiptWith({ runId: earlier, admitted: false })] }),
-      "refused NOT_GRANTED",
-    ],
-    [
       "continues a run of another tenant",
       candidateWith({ continues: earlier, tenant: "acme" }),
-      viewAt(nowMs, { continued: [receiptWith({ runId: earlier, tenant: "other" })] }),
+      viewAt(nowMs, { continued: { tenant: "other" } }),
       "refused NOT_GRANTED",
     ],
     [
       "continues a run of the same tenant",
       candidateWith({ continues: earlier, tenant: "acme" }),
-      viewAt(nowMs, { continued: [receiptWith({ runId: earlier, tenant: "acme" })] }),
+      viewAt(nowMs, { continued: { tenant: "acme" } }),
       "admitted",
     ],
     [
@@ -234,18 +224,19 @@ describe("the order of the questions", () => {
   );
   const tooLate = expMs + skewMs;
   const view = viewAt(tooLate, {
-    receipts: [standingOther, receiptWith()],
+    receipt: receiptWith(),
+    blocked: true,
     bornMs: iat * 1000,
     owner: { ...owner, elsewhere: true },
     highestClockMs: tooLate + limits.clockStepMs + 1,
   });
   const looked = viewAt(tooLate).owner;
-  const withoutReceipt = { ...view, receipts: [standingOther] };
+  const withoutReceipt = { ...view, receipt: undefined };
   const served = { ...withoutReceipt, owner: looked };
   const onTime = { ...served, highestClockMs: tooLate };
   const early = iat * 1000 - skewMs - 1;
   const notBorn = { ...onTime, bornMs: 0 };
-  const alone = { ...notBorn, receipts: [] };
+  const alone = { ...notBorn, blocked: false };
   const inTime = viewAt(nowMs);
   const notCancelled = { ...wrong, cancelled: false };
   const noDeadline = { ...notCancelled, received: { ...wrong.received, deadline: null } };
@@ -275,60 +266,17 @@ describe("the order of the questions", () => {
   });
 });
 
-describe("which receipts stand in the way of another digest", () => {
-  it.each([
-    ["an open one", receiptWith(other), true],
-    [
-      "one that ran and ended",
-      receiptWith({ ...other, state: "ended", ended: endingWith(succeeded) }),
-      true,
-    ],
-    [
-      "an admitted one that ended expired",
-      receiptWith({
-        ...other,
-        state: "ended",
-        ended: endingWith({ status: "expired", error: { code: "EXPIRED", message: "" } }),
-      }),
-      true,
-    ],
-    [
-      "a refused one",
-      receiptWith({ ...other, admitted: false, state: "ended", ended: endingWith(refused) }),
-      true,
-    ],
-    [
-      "one born expired, which never ran",
-      receiptWith({
-        ...other,
-        admitted: false,
-        state: "ended",
-        ended: endingWith({ status: "expired", error: { code: "EXPIRED", message: "" } }),
-      }),
-      false,
-    ],
-    [
-      "one born without a terminal",
-      receiptWith({ ...other, admitted: false, state: "ended", ended: endingWith(null) }),
-      false,
-    ],
-  ])("%s", (_what, standing, stands) => {
-    const expected = stands ? "refused IDEMPOTENCY_CONFLICT" : "admitted";
-    expect(decided(candidateWith(), viewAt(nowMs, { receipts: [standing] }))).toBe(expected);
-  });
-});
-
 it("bears a refusal ended, so that a repeat finds it and can never run", () => {
   const ended = bornEnded(receiptWith(), nowMs, null);
   expect([ended.admitted, ended.state, ended.ended?.acknowledged]).toEqual([false, "ended", true]);
-  expect(decided(candidateWith(), viewAt(nowMs, { receipts: [ended] }))).toBe("exists");
+  expect(decided(candidateWith(), viewAt(nowMs, { receipt: ended }))).toBe("exists");
 });
 
 describe("a lease", () => {
   const mine = receiptWith();
   const lease = leaseOf(mine);
-  const held = (standing: typeof mine) =>
-    heldReceipt(lease, viewAt(nowMs, { receipts: [standing] })) !== undefined;
+  const held = (receipt: typeof mine | undefined) =>
+    heldReceipt(lease, viewAt(nowMs, { receipt })) !== undefined;
 
   it("holds while worker, nonce and attempt are the same and the run is open", () => {
     expect(held(mine)).toBe(true);
@@ -339,7 +287,6 @@ describe("a lease", () => {
     ["another worker", { worker: workerOf("v") }],
     ["another nonce", { nonce: "m".repeat(26) }],
     ["a higher attempt", { attempt: 2 }],
-    ["another digest", other],
     ["an end", { state: "ended", ended: endingWith(succeeded) } as const],
   ])("is lost to %s", (_what, change) => {
     expect(held(receiptWith(change))).toBe(false);

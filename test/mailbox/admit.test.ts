@@ -269,6 +269,20 @@ describe("what may change leaves the request where it is", () => {
     expect(two.doer.receipts).toHaveLength(1);
   });
 
+  it("more of one idempotency key with other contents than the rate grants", async () => {
+    two.doer.trusts(two.asker, { ...plainGrants, maxRequestsPerMinute: 3 });
+    const answers: string[] = [];
+    for (const text of ["1", "2", "3", "4"]) {
+      plantRequest(two, { text });
+      answers.push(...(await admitAll()));
+    }
+    const conflict = "answered IDEMPOTENCY_CONFLICT";
+    expect(answers).toEqual(["admitted", conflict, conflict, "waits QUOTA_REACHED"]);
+    expect(two.doer.receipts).toHaveLength(3);
+    two.clock.jump(limits.rateWindowMs);
+    expect(await admitAll()).toEqual([conflict]);
+  });
+
   it("a signature from the future", async () => {
     plantRequest(two, { iatIn: limits.skewMs / 1000 + 1 });
     expect(await admitAll()).toEqual(["waits ISSUED_IN_FUTURE"]);

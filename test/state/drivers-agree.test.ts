@@ -4,11 +4,12 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { asPosternError } from "../../src/base/errors.ts";
+import { digest16Of } from "../../src/protocol/object-key.ts";
 import { openMemoryState } from "../../src/state/memory.ts";
 import { createSqliteState } from "../../src/state/sqlite.ts";
 import type { State } from "../../src/state/state.ts";
 import { anyCall, type Call } from "./arbitraries.ts";
-import { outboxFor, runIdFor, SetClock, transcriptFor } from "./samples.ts";
+import { digestFor, outboxFor, peer, runIdFor, SetClock, transcriptFor } from "./samples.ts";
 
 const limit = 1000;
 const names = ["a", "b", "c"];
@@ -110,6 +111,11 @@ async function idOfLatest(state: State, later: number): Promise<string> {
 async function contentOf(state: State): Promise<unknown> {
   const perName = async (name: string): Promise<unknown[]> => [
     await state.receiptsNamed(runIdFor(name)),
+    await state.receiptOfCancel({
+      from: peer,
+      runId: runIdFor(name),
+      digest16: digest16Of(digestFor("a")),
+    }),
     await state.transcript(runIdFor(name)),
     await state.outboxRecord(outboxFor(name).runId),
     await state.knowsOwnerNonce(name),

@@ -32,7 +32,7 @@ switch (task) {
 /** One more start of a run, whoever counted the last one. */
 async function count(counted: State, run: string): Promise<number> {
   return counted.stepRun(receiptFor(run), (view) => {
-    const starts = (view.receipts[0]?.starts ?? 0) + 1;
+    const starts = (view.receipt?.starts ?? 0) + 1;
     return { answer: starts, write: receiptFor(run, { starts }) };
   });
 }

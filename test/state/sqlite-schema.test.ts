@@ -11,6 +11,7 @@ import { markAsState, migrate, requireKnownVersion } from "../../src/state/sqlit
 import type { State } from "../../src/state/state.ts";
 import {
   cancelFor,
+  digestFor,
   endedAt,
   outboxFor,
   receiptFor,
@@ -82,7 +83,7 @@ const ofVersion2 = {
   settledReceipts: 1,
 };
 
-describe.each([ofVersion1, ofVersion2])(
+describe.each([ofVersion1, ofVersion2, { ...ofVersion2, version: 3 }])(
   "a state of version $version, as a program of then left it",
   (then) => {
     let clock: SetClock;
@@ -119,6 +120,11 @@ describe.each([ofVersion1, ofVersion2])(
       });
       expect(await state.receipt(receiptFor("open"))).toStrictEqual(receiptFor("open"));
       expect(await state.receipt(ended)).toStrictEqual(ended);
+      for (const name of ["open", "ended", "neither"]) {
+        const other = receiptFor(name, { requestDigest: digestFor("other") });
+        const blocked = await state.stepRun(other, (view) => ({ answer: view.blocked }));
+        expect(blocked).toBe(name !== "neither");
+      }
       const asked = outboxFor("asked", {
         sentMs: 1001,
         cancel: cancelFor("asked"),

@@ -101,8 +101,9 @@ export function viewAt(nowMs: number, fields: Partial<RunView> = {}): RunView {
       claimedMs: nowMs - 60_000,
       elsewhere: false,
     },
-    receipts: [],
-    continued: [],
+    receipt: undefined,
+    blocked: false,
+    continued: undefined,
     peer: { openRuns: 0, receivedLastMinute: 0 },
     ...fields,
   };

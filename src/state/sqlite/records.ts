@@ -25,12 +25,13 @@ import { quarantineColumns, quarantineEntryOf, quarantineRefOf } from "./quarant
 import { oldReceiptOf, receiptColumns, receiptOf, refOf } from "./receipts.ts";
 import { LogSync } from "./log-sync.ts";
 import type { Row } from "./row.ts";
-import { keptUntilSql } from "./schema.ts";
+import { keptUntilSql, standsInTheWaySql } from "./schema.ts";
 import { terminalOf, terminalText } from "./terminal.ts";
 import type {
   AskedOverview,
   AskedRun,
   BucketOverview,
+  CancelTarget,
   OutboxRecord,
   QuarantineEntry,
   QuarantineFilter,
@@ -110,14 +111,25 @@ export class SqliteRecords implements Records {
     return mapped(this.#database.get(sql, from, runId, requestDigest), receiptOf);
   }
 
-  receiptsOfRun(from: GatewayName, runId: RunId): Receipt[] {
-    // Sorted here: an ORDER BY makes SQLite read all receipts of the sender by another index.
-    const rows = this.#database.all(
-      "SELECT * FROM receipts WHERE sender = ? AND run_id = ?",
-      from,
-      runId,
-    );
-    return rows.map(receiptOf).toSorted(byReceived);
+  receiptOfCancel({ from, runId, digest16 }: CancelTarget): Receipt | undefined {
+    // "~" stands behind every character of a digest.
+    const sql = `SELECT * FROM receipts
+      WHERE sender = ? AND run_id = ? AND request_digest >= ? AND request_digest < ?
+      ORDER BY request_digest LIMIT 1`;
+    return mapped(this.#database.get(sql, from, runId, digest16, `${digest16}~`), receiptOf);
+  }
+
+  isBlocked({ from, runId, requestDigest }: RunRef): boolean {
+    const sql = `SELECT 1 FROM receipts INDEXED BY receipts_standing
+      WHERE (${standsInTheWaySql}) AND sender = ? AND run_id = ? AND request_digest <> ? LIMIT 1`;
+    return this.#database.get(sql, from, runId, requestDigest) !== undefined;
+  }
+
+  admittedReceipt(from: GatewayName, runId: RunId): Pick<Receipt, "tenant"> | undefined {
+    const sql = `SELECT tenant FROM receipts INDEXED BY receipts_standing
+      WHERE sender = ? AND run_id = ? AND admitted = 1 ORDER BY request_digest LIMIT 1`;
+    const row = this.#database.get(sql, from, runId);
+    return row && { tenant: row.textOrNull("tenant") };
   }
 
   receipts(limit: number): Receipt[] {
@@ -161,11 +173,10 @@ export class SqliteRecords implements Records {
   peerWork(from: GatewayName, runId: RunId, afterMs: number): PeerWork {
     const openSql = `SELECT count(*) AS n FROM receipts INDEXED BY receipts_sender_open
       WHERE state <> 'ended' AND sender = ? AND run_id <> ? AND kind <> 'approvalGrant'`;
-    const receivedSql =
-      "SELECT count(*) AS n FROM receipts WHERE sender = ? AND received_ms > ? AND run_id <> ?";
+    const receivedSql = "SELECT count(*) AS n FROM receipts WHERE sender = ? AND received_ms > ?";
     return {
       openRuns: this.#database.get(openSql, from, runId)?.integer("n") ?? 0,
-      receivedLastMinute: this.#database.get(receivedSql, from, afterMs, runId)?.integer("n") ?? 0,
+      receivedLastMinute: this.#database.get(receivedSql, from, afterMs)?.integer("n") ?? 0,
     };
   }
 
@@ -379,10 +390,6 @@ function putSql(table: string, key: readonly string[], columns: readonly string[
     .map((name) => `${name} = excluded.${name}`);
   return `INSERT INTO ${table} (${columns.join(", ")}) VALUES (${values})
     ON CONFLICT (${key.join(", ")}) DO UPDATE SET ${others.join(", ")}`;
-}
-
-function byReceived(a: Receipt, b: Receipt): number {
-  return a.receivedMs - b.receivedMs || (a.requestDigest < b.requestDigest ? -1 : 1);
 }
 
 function mapped<T>(row: Row | undefined, map: (row: Row) => T): T | undefined {

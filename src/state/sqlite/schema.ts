@@ -180,6 +180,16 @@ CREATE INDEX outbox_kept ON outbox (max(settled_ms + 604800000, exp * 1000 + 900
   WHERE settled_ms IS NOT NULL;
 `;
 
+/** `standsInTheWay` in SQL, to the letter what `receipts_standing` is made of. */
+export const standsInTheWaySql =
+  "admitted = 1 OR ended_ms IS NULL OR json_extract(terminal, '$.status') <> 'expired'";
+
+/** Who repeats one idempotency key with other contents leaves any number of receipts of one run behind. */
+const fourthVersion = `
+CREATE INDEX receipts_standing ON receipts (sender, run_id, admitted, request_digest)
+  WHERE admitted = 1 OR ended_ms IS NULL OR json_extract(terminal, '$.status') <> 'expired';
+`;
+
 /**
  * `keptUntilMs` in SQL. With the limits it is, to the letter, what an index is made of: then only what is old is
  * read. With any other retention that index is read from end to end.
@@ -195,7 +205,7 @@ export function keptUntilSql(
  * What brings a state from each version to the next; a state's version (`user_version`) is the number of
  * these that it has been through. An entry that was released is never changed.
  */
-const migrations: readonly string[] = [firstVersion, secondVersion, thirdVersion];
+const migrations: readonly string[] = [firstVersion, secondVersion, thirdVersion, fourthVersion];
 
 /**
  * Brings a state up to this program's version, in one transaction. Throws as `requireKnownVersion` does.
