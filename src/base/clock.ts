@@ -9,9 +9,9 @@ export interface Clock {
 export const systemClock: Clock = {
   now: () => Date.now(),
   // Not node:timers/promises: it makes an error with its stack for each wait that is given up.
-  sleep: (ms, signal) =>
-    new Promise((resolve) => {
-      if (signal?.aborted === true) return resolve();
+  sleep: async (ms, signal) => {
+    if (signal?.aborted === true) return;
+    await new Promise<void>((resolve) => {
       const end = (): void => {
         clearTimeout(timer);
         signal?.removeEventListener("abort", end);
@@ -19,7 +19,8 @@ export const systemClock: Clock = {
       };
       const timer = setTimeout(end, ms);
       signal?.addEventListener("abort", end);
-    }),
+    });
+  },
 };
 
 /** Whole seconds since 1970, as claims and deadlines count. */
