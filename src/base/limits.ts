@@ -156,6 +156,9 @@ export const limits = {
   followLooksPerAttempt: 5,
   /** The same for all attempts above, by listing. */
   followLooksPerList: 25,
+  /** Pages of that listing, and attempts that are read of it: of more, the highest and the lowest. */
+  attemptPagesPerLook: 16,
+  attemptsPerLook: 64,
   defaultMaxConcurrentRuns: 8,
   /** The same of one peer, so that none takes all room. */
   defaultMaxPeerRuns: 2,

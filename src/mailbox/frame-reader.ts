@@ -12,7 +12,6 @@ import {
 } from "../protocol/frame.ts";
 import { digest16Of, framesPrefix, objectKey, parseObjectKey } from "../protocol/object-key.ts";
 import type { OutboxRecord, ReadPosition, TranscriptEnvelope } from "../state/state.ts";
-import { entriesBelow } from "../store/entries-below.ts";
 import { isOwnTrustCode } from "./grants.ts";
 import { openFromPeer, type Mailbox } from "./mailbox.ts";
 import { readObject } from "./read-object.ts";
@@ -143,18 +142,30 @@ export class FrameReader {
     return placed(read.payload);
   }
 
-  /** Highest first. */
+  /**
+   * Highest first, and no more of them than are worth reading: whoever writes there may make up all that can be
+   * named. A real one is near the present attempt, or the last.
+   */
   async #higherAttempts(): Promise<number[]> {
     const prefix = framesPrefix(this.#place());
+    // Sorts after every key of that attempt, and before every key of a later one.
+    const behind = (attempt: number): string => `${prefix}${String(attempt).padStart(4, "0")}-~`;
     const found = new Set<number>();
-    // Sorts after every key of the present attempt, and before every key of a later one.
-    const startAfter = `${prefix}${String(this.#attempt).padStart(4, "0")}-~`;
-    for await (const { key } of entriesBelow(this.#box.store, { prefix, startAfter })) {
-      const name = parseObjectKey(key);
-      if (name?.kind === "frames" && name.seq === 0 && name.attempt > this.#attempt)
-        found.add(name.attempt);
+    let startAfter = behind(this.#attempt);
+    for (let pages = 0; pages < limits.attemptPagesPerLook; pages += 1) {
+      const query = { prefix, startAfter, limit: limits.listPageKeys };
+      const { entries, more } = await this.#box.store.list(query);
+      for (const { key } of entries) {
+        const name = parseObjectKey(key);
+        if (name?.kind === "frames" && name.seq === 0) found.add(name.attempt);
+        startAfter = name?.kind === "frames" ? behind(name.attempt) : key;
+      }
+      if (!more) break;
     }
-    return [...found].toSorted((a, b) => b - a);
+    const highestFirst = [...found].toSorted((a, b) => b - a);
+    const half = limits.attemptsPerLook / 2;
+    if (highestFirst.length <= 2 * half) return highestFirst;
+    return [...highestFirst.slice(0, half), ...highestFirst.slice(-half)];
   }
 
   /** The verified envelope at one place; undefined when there is none that verifies. */

@@ -164,6 +164,35 @@ describe("a chain that is broken", () => {
 });
 
 describe("a higher attempt", () => {
+  const forge = (from: number, to: number): void => {
+    for (let attempt = from; attempt <= to; attempt += 1)
+      two.store.plant(framesKeyOf(two.asker, two.doer, record, attempt), utf8("forged"));
+  };
+
+  it.each([2, limits.maxAttempt])(
+    "is found among all that can be forged as %i, for a bounded number of requests",
+    async (attempt) => {
+      forge(2, limits.maxAttempt);
+      plant({ attempt, frames: [started(attempt)] });
+      two.asker.calls.splice(0);
+      expect(await events(reader.higherAttempt())).toEqual([`${attempt}.0 started`]);
+      const most = limits.attemptsPerLook + limits.attemptPagesPerLook;
+      expect(two.asker.calls.length).toBeLessThanOrEqual(most);
+    },
+  );
+
+  it("is found behind as many frames of lower ones as a run may have, and behind junk", async () => {
+    for (let seq = 0; seq < 2 * limits.listPageKeys; seq += 1)
+      two.store.plant(framesKeyOf(two.asker, two.doer, record, 2, seq), utf8("x"));
+    const [folder = ""] = framesKeyOf(two.asker, two.doer, record, 3).split(/(?<=\/)(?=[^/]*$)/);
+    for (let junk = 0; junk < 2 * limits.listPageKeys; junk += 1)
+      two.store.plant(`${folder}0002x${String(junk).padStart(6, "0")}`, utf8("x"));
+    plant({ attempt: 3, frames: [started(3)] });
+    two.asker.calls.splice(0);
+    expect(await events(reader.higherAttempt())).toEqual(["3.0 started"]);
+    expect(two.asker.calls).toEqual([...Array(4).fill("list frames"), "get frames"]);
+  });
+
   it("abandons the lower one", async () => {
     plant({ frames: [started(), says("a")] });
     await reader.next();
