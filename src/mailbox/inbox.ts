@@ -31,8 +31,9 @@ export async function* scanInbox(
   skipped: ReadonlySet<string> = new Set(),
 ): AsyncGenerator<InboxPage> {
   let released = await releasedRequests(box);
+  let reports = true;
   for await (const { requests, cancels, unknown, listedMs } of inboxRounds(box, { skipped })) {
-    for (const { key, size } of unknown) await reportUnknownName(box, key, size);
+    reports &&= await reportUnknown(box, unknown);
     const listed = requests.map(({ name, size, cancels: beside }) => ({
       name,
       size,
@@ -132,7 +133,10 @@ interface Listing {
   readonly more: readonly Cursor[];
 }
 
-/** Where a page ends inside a sender's objects, the next one begins behind the last of them. */
+/**
+ * Where a page ends inside a sender's objects, the next one begins behind the last of them. Names cost nothing to
+ * invent: the peers behind more of them than are gone through are asked for by name.
+ */
 async function listEverybody(box: Mailbox): Promise<Listing> {
   const prefix = inboxPrefix(box.self);
   const entries: ListEntry[] = [];
@@ -143,14 +147,19 @@ async function listEverybody(box: Mailbox): Promise<Listing> {
     const page = await box.store.list({ prefix, limit: limits.listPageKeys, ...after });
     entries.push(...page.entries);
     const last = page.entries.at(-1)?.key;
-    if (!page.more || last === undefined) break;
+    if (!page.more || last === undefined) return { entries, more };
     const sender = last.slice(prefix.length).split("/")[0] ?? "";
     // What lies under no gateway's name was reported with its first page.
     if (isGatewayName(sender)) more.push({ sender, startAfter: last });
     // "0" is the character after "/": the first name that cannot be this sender's any more.
     startAfter = `${prefix}${sender}0`;
   }
-  return { entries, more };
+  const hidden = box.trust.current().peers.flatMap((sender) => {
+    const ofPeer = inboxPrefix(box.self, sender);
+    return startAfter !== undefined && ofPeer > startAfter ? [{ sender, startAfter: ofPeer }] : [];
+  });
+  const rest = await listMore(box, hidden);
+  return { entries: [...entries, ...rest.entries], more: [...more, ...rest.more] };
 }
 
 async function listMore(box: Mailbox, cursors: readonly Cursor[]): Promise<Listing> {
@@ -203,10 +212,15 @@ function inTurn<Request extends { readonly name: RequestName }>(
   return placed.toSorted((a, b) => a.turn - b.turn).map(({ request }) => request);
 }
 
-async function reportUnknownName(box: Mailbox, key: string, size: number): Promise<void> {
+/** False once quarantine has no more room: as many names as anybody likes may lie there. */
+async function reportUnknown(box: Mailbox, unknown: readonly ListEntry[]): Promise<boolean> {
   const error = new PosternError(
     "KEY_NAME_UNKNOWN",
     "no rule makes such a name: it is left in place, unread",
   );
-  await quarantine(box, { key, from: undefined, bytes: null, size, error });
+  for (const { key, size } of unknown) {
+    const answer = await quarantine(box, { key, from: undefined, bytes: null, size, error });
+    if (answer === "over-budget") return false;
+  }
+  return true;
 }

@@ -97,6 +97,28 @@ it("does not let a flood of one sender hide another's request", async () => {
   expect(two.doer.calls.length).toBeLessThanOrEqual(limits.inboxPagesPerPeer + 2);
 });
 
+it("comes to every peer's requests behind more invented senders than it goes through", async () => {
+  const flood = (limits.inboxPagesPerRound + 2) * limits.listPageKeys;
+  for (let count = 0; count < flood; count += 1) {
+    two.store.plant(`doer/inbox/a${String(count).padStart(6, "0")}/x`, utf8("x"));
+  }
+  plant("asker");
+  plant("zeta");
+  const { waiting } = await scan();
+  expect(waiting.map(({ name }) => name.from)).toEqual(["asker", "zeta"]);
+  expect(two.doer.calls.length).toBeLessThan(5 * limits.inboxPagesPerRound);
+});
+
+it("reports no more names than quarantine has room for, and says so once", async () => {
+  const flood = limits.quarantineEntriesPerPeer + 500;
+  for (let count = 0; count < flood; count += 1) two.store.plant(`doer/inbox/x${count}`, utf8("x"));
+  for (let scans = 1; scans <= 3; scans += 1) {
+    await scan();
+    expect(two.doer.quarantined).toHaveLength(limits.quarantineEntriesPerPeer);
+    expect(two.doer.reports).toHaveLength(limits.quarantineEntriesPerPeer + scans);
+  }
+});
+
 it("reports names that no rule makes once, and leaves them where they are", async () => {
   const junk = [
     "doer/inbox/asker/..",
