@@ -1,10 +1,10 @@
-import { asPosternError, type PosternError } from "../base/errors.ts";
+import type { PosternError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { RunId } from "../base/names.ts";
 import { follow } from "../mailbox/follow.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
 import { Pace, type PaceBounds } from "./pace.ts";
-import { isOfOneRun, type Failure, type Troubles } from "./troubles.ts";
+import { isOfOneRun, toldApart, type Failure, type Troubles } from "./troubles.ts";
 
 /** When one asked run is looked at again. */
 interface Turn {
@@ -82,7 +82,7 @@ export class Asker {
       if (found || closed || refused.length > 0) await this.#note(runId, refused.at(-1));
     } catch (thrown) {
       pace.foundNothing();
-      const error = asPosternError(thrown);
+      const error = await toldApart(this.#box, thrown);
       // The store will say the same of the next run.
       if (!isOfOneRun(error)) throw error;
       this.#box.log.warn({ runId, code: error.code }, "the answers to a run cannot be read");

@@ -15,7 +15,7 @@ import type { Receipt, RunRef } from "../protocol/receipt.ts";
 import { decodeRequest } from "../protocol/request.ts";
 import { Run } from "./run.ts";
 import { RunsAtWork } from "./runs-at-work.ts";
-import { isOfOneRun, Troubles, type Failure } from "./troubles.ts";
+import { isOfOneRun, toldApart, Troubles, type Failure } from "./troubles.ts";
 
 /** What requests to one agent run, and how. */
 export interface AgentRoute {
@@ -132,7 +132,7 @@ export class Responder {
     this.#counts.waiting = 0;
     this.runs.checkTrust();
     const untilMs = this.#box.clock.now() + limits.scanMs;
-    const scan = new Scan(mayStart);
+    const scan = new Scan(mayStart, untilMs);
     try {
       for await (const page of scanInbox(this.#box, scan.full)) {
         for (const cancel of page.cancels)
@@ -185,6 +185,10 @@ export class Responder {
 
   #admitSoon(waiting: Waiting, scan: Scan): void {
     const admission: Promise<unknown> = this.#apart(waiting.name, () => this.#admit(waiting, scan))
+      .then((done) => {
+        // A store may take its time to fail: what else this sender has waits for the next scan.
+        if (!done && this.#box.clock.now() >= scan.untilMs) scan.full.add(waiting.name.from);
+      })
       .catch((thrown: unknown) => {
         scan.failure ??= asPosternError(thrown);
       })
@@ -214,8 +218,7 @@ export class Responder {
           this.#counts.quarantined += 1;
           this.#noteTrouble(from, { code: result.code, message: quarantinedText });
         }
-        // Their names cost nothing to invent: what else lies there under any of them stays unread.
-        if (result.answer === "over-budget" && this.#isStranger(from)) scan.takesStrangers = false;
+        if (result.answer === "over-budget") this.#readInVain(waiting, scan);
         return;
       case "waits":
         this.#counts.waiting += 1;
@@ -225,6 +228,15 @@ export class Responder {
       case "gone":
         return;
     }
+  }
+
+  /** What cannot be kept is read again by every scan, but not without bound. */
+  #readInVain({ name: { from }, size }: Waiting, scan: Scan): void {
+    // Their names cost nothing to invent: what else lies there under any of them stays unread.
+    if (this.#isStranger(from)) scan.takesStrangers = false;
+    const bytes = (scan.inVain.get(from) ?? 0) + Math.min(size, limits.maxEnvelopeBytes);
+    scan.inVain.set(from, bytes);
+    if (bytes >= limits.quarantineBytesPerPeer) scan.full.add(from);
   }
 
   /** False when the run is left to a worker that lives. */
@@ -319,7 +331,7 @@ export class Responder {
       await work();
       return true;
     } catch (thrown) {
-      const error = asPosternError(thrown);
+      const error = await toldApart(this.#box, thrown);
       if (!isOfOneRun(error)) throw error;
       this.#problems.push(error);
       this.#noteTrouble(from, error);
@@ -340,15 +352,20 @@ export class Responder {
 /** One look through the inbox, and why it may not go on. */
 class Scan {
   readonly mayStart: MayStart;
+  /** How long the listing is worth going on with. */
+  readonly untilMs: number;
   /** Senders that have reached a quota, or found no room: the rest of what they sent waits as well, unread. */
   readonly full = new Set<GatewayName>();
+  /** Bytes that were read of a sender and could not be kept. */
+  readonly inVain = new Map<GatewayName, number>();
   /** False once their quarantine is full. */
   takesStrangers = true;
   failure: PosternError | undefined;
   #over = false;
 
-  constructor(mayStart: MayStart) {
+  constructor(mayStart: MayStart, untilMs: number) {
     this.mayStart = mayStart;
+    this.untilMs = untilMs;
   }
 
   get goesOn(): boolean {

@@ -180,7 +180,7 @@ async function terminalsOf({ mailbox }: Gateway, runId: RunId): Promise<number> 
 }
 
 /** What may come of a pass that is cut off, or whose store is away. */
-const trouble: ReadonlySet<string> = new Set(["DIED", "STORE_UNREACHABLE"]);
+const trouble: ReadonlySet<string> = new Set(["DIED", "STORE_UNREACHABLE", "STORE_FAILED"]);
 
 const codesOf = (passed: Passed): readonly string[] =>
   typeof passed === "string" ? [passed] : passed.problems.map(({ code }) => code);

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { utf8 } from "../../src/base/bytes.ts";
 import { limits } from "../../src/base/limits.ts";
-import { poll } from "../../src/gateway/poll.ts";
+import { poll, type PollReport } from "../../src/gateway/poll.ts";
 import type { Handler } from "../../src/handlers/handler.ts";
 import type { Mailbox } from "../../src/mailbox/mailbox.ts";
 import { cancelRun } from "../../src/mailbox/send.ts";
@@ -27,6 +27,7 @@ beforeEach(() => {
   doer = two.doer.process();
 });
 
+const codesOf = ({ problems }: PollReport) => problems.map(({ code }) => code);
 const calls = () => ({ asker: two.asker.calls.splice(0), doer: two.doer.calls.splice(0) });
 
 /** A handler that counts how many of it are at work at once. */
@@ -223,6 +224,43 @@ describe("what is wrong with one object", () => {
         ? { when: "before", code: "STORE_ENCODING" }
         : undefined;
     expect((await pass(two.clock, asker)).closed).toBe(1);
+  });
+
+  it.each(["STORE_BUSY", "STORE_UNREACHABLE"] as const)(
+    "such as an answer of which the store says %s, keeps no other run from being closed",
+    async (code) => {
+      const bad = await two.asks(asker, "hi");
+      await two.asks(asker, "hi", { idempotencyKey: "k2" });
+      await pass(two.clock, doer);
+      two.asker.trouble = ({ operation, name }) =>
+        operation === "get" && name.includes(bad.runId) ? { when: "before", code } : undefined;
+      const report = await pass(two.clock, asker);
+      expect([report.closed, codesOf(report)]).toEqual([1, ["STORE_FAILED"]]);
+      expect(two.asker.outbox.map(({ state }) => state).toSorted()).toEqual(["closed", "open"]);
+    },
+  );
+
+  it("such as a request that the store cannot give out, is a problem of the report and passed over", async () => {
+    const bad = plantRequest(two, { idempotencyKey: "bad" });
+    await two.asks(asker, "hi");
+    two.doer.trouble = ({ operation, name }) =>
+      operation === "get" && name === bad.key ? { when: "before", code: "STORE_BUSY" } : undefined;
+    const report = await pass(two.clock, doer);
+    expect([report.admitted, codesOf(report)]).toEqual([1, ["STORE_FAILED"]]);
+    two.doer.trouble = () => undefined;
+    expect((await pass(two.clock, doer)).admitted).toBe(1);
+  });
+
+  it("such as requests that the store is slow to fail at, is left for the next scan once this one has gone on for long", async () => {
+    for (let number = 0; number < 40; number += 1)
+      plantRequest(two, { idempotencyKey: `${number}` });
+    two.doer.trouble = ({ operation }) => {
+      if (operation !== "get") return undefined;
+      two.clock.jump(limits.scanMs / 16);
+      return { when: "before", code: "STORE_BUSY" };
+    };
+    expect((await pass(two.clock, doer)).waiting).toBeGreaterThan(10);
+    expect(two.doer.calls.filter((call) => call === "get request").length).toBeLessThan(30);
   });
 
   it("such as a broken chain of frames, is a problem of the report", async () => {

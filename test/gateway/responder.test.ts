@@ -1,11 +1,12 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { utf8 } from "../../src/base/bytes.ts";
 import { limits } from "../../src/base/limits.ts";
-import { parseAgentName } from "../../src/base/names.ts";
+import { parseAgentName, parseRunId } from "../../src/base/names.ts";
 import { Responder } from "../../src/gateway/responder.ts";
 import { admit } from "../../src/mailbox/admit.ts";
 import type { Mailbox } from "../../src/mailbox/mailbox.ts";
 import { digest16Of, objectKey } from "../../src/protocol/object-key.ts";
+import { requestDigestOf } from "../../src/protocol/run-id.ts";
 import { aroundStore } from "../../src/store/around.ts";
 import { plantRequest } from "../support/forged.ts";
 import {
@@ -56,6 +57,26 @@ describe("a scan", () => {
     const responder = new Responder(doer, routes(sayer()));
     await responder.scan(never);
     expect([responder.counts.admitted, two.doer.receipts]).toEqual([0, []]);
+  });
+
+  it("reads no more of a peer than once more what its quarantine holds, where that is full", async () => {
+    const { maxEnvelopeBytes, quarantineBytesPerPeer, admissionsAtOnce } = limits;
+    const budget = quarantineBytesPerPeer / maxEnvelopeBytes;
+    for (let count = 0; count < 3 * budget; count += 1) {
+      const bytes = new Uint8Array(maxEnvelopeBytes).fill(count);
+      const runId = parseRunId(requestDigestOf(bytes));
+      two.store.plant(
+        objectKey({ kind: "request", to: two.doer.name, from: two.asker.name, runId }),
+        bytes,
+      );
+    }
+    for (const reads of [2 * budget, budget]) {
+      two.doer.calls.splice(0);
+      await two.clock.until(new Responder(doer, routes(sayer())).scan(always));
+      const got = two.doer.calls.filter((call) => call === "get request").length;
+      expect(got).toBeGreaterThanOrEqual(reads);
+      expect(got).toBeLessThanOrEqual(reads + admissionsAtOnce);
+    }
   });
 
   it("reads no more of a sender that has reached a quota", async () => {

@@ -13,6 +13,7 @@ import {
   routes,
   sayer,
   twoGateways,
+  type Trouble,
   type TwoGateways,
 } from "../support/two-gateways.ts";
 
@@ -80,8 +81,7 @@ describe("a pass", () => {
 
   it("whose asking side alone fails has not gone well", async () => {
     await two.asks(asker, "hi");
-    two.asker.trouble = ({ operation }) =>
-      operation === "get" ? { when: "before", code: "STORE_UNREACHABLE" } : undefined;
+    two.asker.trouble = awayForAnswers();
     await pass(two.clock, asker);
     expect((await passesOf(asker)).code).toBe("STORE_UNREACHABLE");
     expect(await troublesOf(asker)).toEqual([" STORE_UNREACHABLE"]);
@@ -96,6 +96,16 @@ describe("a pass", () => {
     expect(await codeOf(two.clock, pass(two.clock, doer))).toBe("STORE_DENIED");
   });
 });
+
+/** The store is away whenever an answer is looked for, and for the look that tells this from an answer's own fault. */
+function awayForAnswers(): Trouble {
+  let isAway = false;
+  return ({ operation }) => {
+    const fails = operation === "get" || (operation === "list" && isAway);
+    isAway = operation === "get";
+    return fails ? { when: "before", code: "STORE_UNREACHABLE" } : undefined;
+  };
+}
 
 describe("a peer's trouble", () => {
   it("is the code of what it sent and what was refused, until something of it goes well", async () => {
@@ -323,8 +333,7 @@ describe("a service", () => {
 
   it("shows the trouble of one part while the others go well", async () => {
     await two.asks(asker, "hi");
-    two.asker.trouble = ({ operation }) =>
-      operation === "get" ? { when: "before", code: "STORE_UNREACHABLE" } : undefined;
+    two.asker.trouble = awayForAnswers();
     const service = serving(asker);
     await two.clock.advance(5 * limits.troublesTellMs);
     expect(await troublesOf(asker)).toEqual([" STORE_UNREACHABLE"]);
