@@ -1,5 +1,6 @@
 import type { Clock } from "../../src/base/clock.ts";
 import { asPosternError, PosternError } from "../../src/base/errors.ts";
+import type { SeededRandom } from "./seeded-random.ts";
 import type { World } from "./world.ts";
 
 /** How often things go wrong, each a probability for one operation. */
@@ -21,22 +22,32 @@ export const noFaults: Faults = {
   pause: 0,
 };
 
+export interface LifeParts {
+  readonly world: World;
+  /** How far this machine's clock is from the world's time at this moment. */
+  readonly offsetMs: () => number;
+  readonly faults: () => Faults;
+}
+
 /** One process, from its start to its exit or crash. What it awaits after its death never comes. */
 export class Life {
   readonly name: string;
   readonly world: World;
   readonly clock: Clock;
+  readonly random: SeededRandom;
   readonly #faults: () => Faults;
   #alive = true;
   #pausedUntilMs = 0;
+  #paused = false;
+  #operations = 0;
 
-  /** `offsetMs`: how far this machine's clock is from the world's time. */
-  constructor(name: string, world: World, offsetMs: number, faults: () => Faults) {
+  constructor(name: string, { world, offsetMs, faults }: LifeParts) {
     this.name = name;
     this.world = world;
+    this.random = world.randomOf(name);
     this.#faults = faults;
     this.clock = {
-      now: () => Math.floor(world.nowMs + offsetMs),
+      now: () => Math.floor(world.nowMs + offsetMs()),
       sleep: (ms, signal) => this.#sleep(ms, signal),
     };
   }
@@ -45,26 +56,37 @@ export class Life {
     return this.#alive;
   }
 
+  /** Whether it ever stood still: then what it does may be old. */
+  get wasPaused(): boolean {
+    return this.#paused;
+  }
+
   end(how: "exits" | "crashes"): void {
     if (!this.#alive) return;
     this.#alive = false;
-    this.world.note(this.name, how);
+    if (how === "crashes") this.world.tell(this.name, how);
+    else this.world.note(this.name, how);
   }
 
   /** An operation on what only this machine has: it takes effect once or not at all. */
   local<T>(label: string, apply: () => Promise<T>): Promise<T> {
-    const { random } = this.world;
+    const { random } = this;
     const faults = this.#faults();
-    const crashBefore = random.chance(faults.crash);
-    const crashAfter = random.chance(faults.crash);
-    const fail = random.chance(faults.failBefore / 4);
+    const fate = this.#fate(label, [
+      ["crash-before", faults.crash],
+      ["crash-after", faults.crash],
+      ["fail-before", faults.failBefore / 4],
+    ]);
     return new Promise((resolve, reject) => {
-      this.#whenAwake(random.integer(0, 3), () => {
-        if (crashBefore) return this.#crash(`before ${label}`);
-        if (fail) return reject(new PosternError("STATE_BUSY", `simulated: ${label}`));
+      this.whenAwake(random.integer(0, 3), () => {
+        if (fate === "crash-before") return this.#crash(`before ${label}`);
+        if (fate === "fail-before") {
+          this.world.tell(this.name, `finds its state busy at ${label}`);
+          return reject(new PosternError("STATE_BUSY", `simulated: ${label}`));
+        }
         apply().then(
           (value) => {
-            if (crashAfter) return this.#crash(`after ${label}`);
+            if (fate === "crash-after") return this.#crash(`after ${label}`);
             if (this.#alive) resolve(value);
           },
           (error: unknown) => {
@@ -80,78 +102,84 @@ export class Life {
    * after its sender gave up or died.
    */
   remote<T>(label: string, apply: () => T): Promise<T> {
-    const { random } = this.world;
+    const { random } = this;
     const faults = this.#faults();
-    const fate = this.#fate(faults);
-    const laterMs = random.integer(1000, random.chance(0.2) ? 3_600_000 : 60_000);
-    if (random.chance(faults.pause)) this.#pause();
-    return new Promise((resolve, reject) => {
-      const lost = (): void =>
-        reject(new PosternError("STORE_UNREACHABLE", `simulated: ${label} (${fate})`));
-      this.#whenAwake(random.integer(1, 30), () => {
-        if (fate === "crash-before") return this.#crash(`before ${label}`);
-        if (fate === "fail-before") return lost();
-        if (fate === "late") {
-          this.world.schedule(laterMs, () => {
-            this.world.note(this.name, `late: ${label}`);
-            apply();
-          });
-          return lost();
-        }
-        const value = apply();
-        if (fate === "repeat") {
-          this.world.schedule(laterMs, () => {
-            this.world.note(this.name, `again: ${label}`);
-            apply();
-          });
-        }
-        if (fate === "crash-after") return this.#crash(`after ${label}`);
-        this.#whenAwake(random.integer(1, 30), () =>
-          fate === "fail-after" ? lost() : resolve(value),
-        );
-      });
-    });
-  }
-
-  #fate(faults: Faults) {
-    let roll = this.world.random.fraction();
-    const fates = [
+    const fate = this.#fate(label, [
       ["fail-before", faults.failBefore],
       ["fail-after", faults.failAfter],
       ["late", faults.late],
       ["repeat", faults.repeat],
       ["crash-before", faults.crash],
       ["crash-after", faults.crash],
-    ] as const;
+      ["pause", faults.pause],
+    ]);
+    const laterMs = random.integer(1000, random.chance(0.2) ? 3_600_000 : 60_000);
+    const [thereMs, backMs] = [random.integer(1, 30), random.integer(1, 30)];
+    if (fate === "pause") this.#pause(label);
+    return new Promise((resolve, reject) => {
+      const lost = (): void => {
+        this.world.tell(this.name, `is told that ${label} failed (${fate})`);
+        reject(new PosternError("STORE_UNREACHABLE", `simulated: ${label} (${fate})`));
+      };
+      const later = (): void =>
+        this.world.schedule(laterMs, () => {
+          this.world.tell(this.name, `${fate === "late" ? "late" : "once more"}: ${label}`);
+          apply();
+        });
+      this.whenAwake(thereMs, () => {
+        if (fate === "crash-before") return this.#crash(`before ${label}`);
+        if (fate === "fail-before") return lost();
+        if (fate === "late") {
+          later();
+          return lost();
+        }
+        const value = apply();
+        if (fate === "repeat") later();
+        if (fate === "crash-after") return this.#crash(`after ${label}`);
+        this.whenAwake(backMs, () => (fate === "fail-after" ? lost() : resolve(value)));
+      });
+    });
+  }
+
+  /** Runs after a while, unless it has died by then; a paused process does it when it goes on. */
+  whenAwake(delayMs: number, run: () => void): void {
+    this.world.schedule(delayMs, () => {
+      if (!this.#alive) return;
+      if (this.world.nowMs < this.#pausedUntilMs)
+        return this.whenAwake(this.#pausedUntilMs - this.world.nowMs, run);
+      run();
+    });
+  }
+
+  #fate<Fate extends string>(
+    label: string,
+    fates: readonly (readonly [Fate, number])[],
+  ): Fate | "fine" {
+    this.#operations += 1;
+    const operation = this.#operations;
+    let roll = this.random.fraction();
     for (const [fate, probability] of fates) {
-      if (roll < probability) return fate;
+      if (roll < probability)
+        return this.world.may(`${this.name}/${operation} ${fate} ${label}`) ? fate : "fine";
       roll -= probability;
     }
     return "fine";
   }
 
   #crash(where: string): void {
-    this.world.note(this.name, `crashes ${where}`);
+    this.world.tell(this.name, `crashes ${where}`);
     this.#alive = false;
   }
 
   /** As SIGSTOP does, or a closed lid: nothing of this process happens for a while. */
-  #pause(): void {
-    const { random } = this.world;
+  #pause(label: string): void {
+    const { random } = this;
     const ms = random.chance(0.5)
       ? random.integer(1000, 120_000)
       : random.integer(600_000, 5_400_000);
+    this.#paused = true;
     this.#pausedUntilMs = this.world.nowMs + ms;
-    this.world.note(this.name, `is paused for ${ms} ms`);
-  }
-
-  #whenAwake(delayMs: number, run: () => void): void {
-    this.world.schedule(delayMs, () => {
-      if (!this.#alive) return;
-      if (this.world.nowMs < this.#pausedUntilMs)
-        return this.#whenAwake(this.#pausedUntilMs - this.world.nowMs, run);
-      run();
-    });
+    this.world.tell(this.name, `stands still for ${Math.round(ms / 1000)} s, before ${label}`);
   }
 
   #sleep(ms: number, signal?: AbortSignal): Promise<void> {
@@ -160,9 +188,12 @@ export class Life {
         resolve();
         return;
       }
-      const wake = (): void => this.#whenAwake(0, resolve);
+      const wake = (): void => this.whenAwake(0, resolve);
       signal?.addEventListener("abort", wake, { once: true });
-      this.#whenAwake(ms, resolve);
+      this.whenAwake(ms, () => {
+        signal?.removeEventListener("abort", wake);
+        resolve();
+      });
     });
   }
 }

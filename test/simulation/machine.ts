@@ -1,89 +1,94 @@
 import { silentLogger } from "../../src/base/log.ts";
-import {
-  isWorkerId,
-  parseAgentName,
-  type AgentName,
-  type GatewayName,
-  type Realm,
-  type WorkerId,
-} from "../../src/base/names.ts";
+import { isWorkerId, type GatewayName, type Realm, type WorkerId } from "../../src/base/names.ts";
 import { PosternError } from "../../src/base/errors.ts";
-import type { AgentRoute } from "../../src/gateway/responder.ts";
-import type { Handler } from "../../src/handlers/handler.ts";
 import { newNonce, type Mailbox } from "../../src/mailbox/mailbox.ts";
-import { signingKeyFromSeed, type SigningKey } from "../../src/protocol/keys.ts";
-import { MemoryDisk, openMemoryState } from "../../src/state/memory.ts";
+import type { SigningKey } from "../../src/protocol/keys.ts";
+import type { MemoryContent } from "../../src/state/memory-records.ts";
 import type { State } from "../../src/state/state.ts";
+import { RecordState } from "../../src/state/steps.ts";
 import type { Trust } from "../../src/trust/trust.ts";
 import type { Checker } from "./checker.ts";
 import { Life, noFaults, type Faults } from "./life.ts";
+import type { SimClock } from "./sim-clock.ts";
+import { SimDisk, SimRecords } from "./sim-disk.ts";
 import { SimStore, type Bucket } from "./sim-store.ts";
 import type { World } from "./world.ts";
 
-/** One gateway's machine: what outlives its processes. */
-export class Machine {
+export interface MachineParts {
+  /** What tells it from all others; a copy of a home has the name of its original, and a label of its own. */
+  readonly label: string;
   readonly name: GatewayName;
   readonly realm: Realm;
   readonly signingKey: SigningKey;
   readonly world: World;
-  /** How far this machine's clock is from the world's time. */
-  readonly offsetMs: number;
-  disk: MemoryDisk;
+  readonly bucket: Bucket;
+  readonly checker: Checker;
+  readonly clock: SimClock;
+  readonly faults: () => Faults;
+}
+
+/** One home of a gateway, and the machine that it lies on: what outlives its processes. */
+export class Machine {
+  readonly label: string;
+  readonly name: GatewayName;
+  readonly realm: Realm;
+  readonly signingKey: SigningKey;
+  readonly world: World;
+  readonly clock: SimClock;
+  readonly disk: SimDisk;
   trust: Trust | undefined;
   /** Counts up when the home was lost, so that what was told before does not bind what is told after. */
   lives = 0;
+  /** Whether what it remembers is not all that it knew: that is an exception of the second promise. */
   stateWasLost = false;
-  hasCollected = false;
-  readonly #bucket: Bucket;
-  readonly #checker: Checker;
-  readonly #faults: () => Faults;
-  readonly #alive = new Map<WorkerId, Life>();
-  #processes = 0;
+  /** Whether no process may be started for now. */
+  isOff = false;
+  readonly #parts: MachineParts;
+  readonly #processes = new Map<WorkerId, Life>();
+  readonly #lives = new Map<string, number>();
 
-  constructor(
-    name: GatewayName,
-    realm: Realm,
-    parts: {
-      world: World;
-      bucket: Bucket;
-      checker: Checker;
-      faults: () => Faults;
-      maxOffsetMs: number;
-    },
-  ) {
-    this.name = name;
-    this.realm = realm;
+  constructor(parts: MachineParts) {
+    this.#parts = parts;
+    this.label = parts.label;
+    this.name = parts.name;
+    this.realm = parts.realm;
+    this.signingKey = parts.signingKey;
     this.world = parts.world;
-    this.#bucket = parts.bucket;
-    this.#checker = parts.checker;
-    this.#faults = parts.faults;
-    this.offsetMs = this.world.random.integer(-parts.maxOffsetMs, parts.maxOffsetMs);
-    this.disk = new MemoryDisk({
-      clock: new Life(name, this.world, this.offsetMs, this.#faults).clock,
-    });
-    this.signingKey = signingKeyFromSeed(this.world.random.bytes(32));
+    this.clock = parts.clock;
+    this.disk = new SimDisk(Math.floor(this.world.nowMs + this.clock.offsetMs()));
   }
 
-  /** Starts a process: everything it does on disk and in the bucket may fail, and it may die at any of it. */
-  boot(): { readonly life: Life; readonly mailbox: Mailbox } {
-    const life = new Life(
-      `${this.name}#${(this.#processes += 1)}`,
-      this.world,
-      this.offsetMs,
-      this.#faults,
-    );
-    const random = this.world.random.fork();
+  /** Another machine with a copy of this home and all its keys, whose own clock it has. */
+  copy(label: string, clock: SimClock): Machine {
+    const copy = new Machine({ ...this.#parts, label, clock });
+    copy.disk.restore(this.disk.snapshot());
+    copy.trust = this.trust;
+    return copy;
+  }
+
+  /**
+   * Starts a process: everything it does on disk and in the bucket may fail, and it may die at any of it. The name
+   * of what it is for is the same in every try; of several at once, each has a number.
+   */
+  boot(what: string): { readonly life: Life; readonly mailbox: Mailbox } {
+    const { world, bucket, checker, faults } = this.#parts;
+    const number = (this.#lives.get(what) ?? 0) + 1;
+    this.#lives.set(what, number);
+    const name = `${this.label}#${what}${number === 1 ? "" : `.${number}`}`;
+    const life = new Life(name, { world, offsetMs: this.clock.offsetMs, faults });
+    const random = world.randomOf(`${name} mailbox`);
     const worker = newNonce(random);
     if (!isWorkerId(worker)) throw new PosternError("INTERNAL", "a nonce is no worker id");
-    this.#alive.set(worker, life);
+    this.#processes.set(worker, life);
+    checker.born(this, worker, life);
     const mailbox: Mailbox = {
       self: this.name,
       realm: this.realm,
       signingKey: this.signingKey,
-      store: new SimStore(this.#bucket, life),
+      store: new SimStore(bucket, this, life, checker),
       state: this.#stateOf(life),
       trust: { current: () => this.#trust() },
-      liveness: { self: worker, isGone: (other) => this.#alive.get(other)?.alive === false },
+      liveness: { self: worker, isGone: (other) => this.#processes.get(other)?.alive === false },
       clock: life.clock,
       random,
       log: silentLogger,
@@ -93,55 +98,28 @@ export class Machine {
 
   /** What an operator does by hand after a loss: no faults, and no process of the gateway at work. */
   async recover(): Promise<void> {
-    const life = new Life(`${this.name}#op`, this.world, this.offsetMs, () => noFaults);
+    const { world } = this;
+    const parts = { world, offsetMs: this.clock.offsetMs, faults: () => noFaults };
+    const life = new Life(`${this.label}#recover.${this.lives}`, parts);
+    world.tell(this.label, "has its state recovered by its operator");
+    this.#parts.checker.recovered(this);
     await this.#stateOf(life).recover();
   }
 
   /** All its processes die at once; what its state had not made durable may be gone. */
-  powerOff(): void {
-    for (const life of this.#alive.values()) life.end("crashes");
-    if (this.world.random.chance(0.5)) this.disk.losePower();
+  powerOff(losesUnsynced: boolean): void {
+    for (const life of this.#processes.values()) life.end("crashes");
+    if (losesUnsynced) this.disk.losePower();
+    this.#parts.checker.rewound(this);
   }
 
-  agents(): ReadonlyMap<AgentName, AgentRoute> {
-    const route = (onCrash: "report" | "retry"): AgentRoute => ({
-      handler: this.#handler(onCrash),
-      maxRunMs: 600_000,
-      onCrash,
-    });
-    return new Map([
-      [parseAgentName("report"), route("report")],
-      [parseAgentName("retry"), route("retry")],
-    ]);
-  }
-
-  /** Says a few things, slowly, and then succeeds, fails, or hangs until it is told to stop. */
-  #handler(onCrash: "report" | "retry"): Handler {
-    return {
-      run: async (work, emit, signal) => {
-        this.world.note(this.name, `runs ${work.runId} attempt ${work.attempt}`);
-        this.#checker.started(work, onCrash);
-        const random = this.world.random.fork();
-        const steps = random.integer(0, 4);
-        for (let step = 0; step < steps && !signal.aborted; step += 1) {
-          const text = `${work.runId}/${work.attempt}/${step}`;
-          this.#checker.emitted(work, text);
-          await emit({ event: "textDelta", payload: { text } });
-          await this.#wait(random.integer(0, 2000), signal);
-        }
-        if (random.chance(0.05)) await this.#wait(random.integer(0, 3_600_000), signal);
-        if (random.chance(0.1)) throw new PosternError("HANDLER_FAILED", "simulated");
-        return { result: { of: work.runId } };
-      },
-    };
-  }
-
-  /** Handlers live in their process, but their time is the world's: what they await dies with nobody. */
-  #wait(ms: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      this.world.schedule(ms, resolve);
-      signal.addEventListener("abort", () => this.world.schedule(0, resolve), { once: true });
-    });
+  /** The home as it was at an earlier moment, or an empty one, in the place of this one. */
+  putBack(content: MemoryContent): void {
+    this.powerOff(false);
+    this.disk.restore(content);
+    this.stateWasLost = true;
+    this.lives += 1;
+    this.#parts.checker.putBack(this);
   }
 
   #trust(): Trust {
@@ -152,14 +130,15 @@ export class Machine {
 
   /** The machine's state as one process has it: each step is one operation, and is looked at by the checker. */
   #stateOf(life: Life): State {
-    return new Proxy(openMemoryState({ clock: life.clock, disk: this.disk }), {
+    const onCommit = (): void => this.#parts.checker.committed(this, life);
+    const records = new SimRecords(this.disk, life, onCommit);
+    return new Proxy(new RecordState(records, life.clock), {
       get: (state, name) => {
         const method: unknown = Reflect.get(state, name);
         if (typeof method !== "function") return method;
         return (...parameters: unknown[]): Promise<unknown> =>
           life.local(`state.${String(name)}`, async () => {
             const answer: unknown = await Reflect.apply(method, state, parameters);
-            this.#checker.stepped(this);
             return answer;
           });
       },

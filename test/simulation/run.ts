@@ -1,9 +1,12 @@
 import { parseArgs } from "node:util";
-import { startCoverage } from "./coverage.ts";
+import type { FileCoverage } from "./coverage.ts";
+import { simulateInJobs } from "./jobs.ts";
+import type { Outcome } from "./scenario.ts";
 
-const usage = `npm run simulate -- --seed N              one seed: its trace
+const usage = `npm run simulate -- --seed N              one seed: its trace, and the story of what it breaks
 npm run simulate -- --seeds M [--from N]  M seeds: one closing line
-                    [--coverage]          and what of admission, ending and takeover they ran through
+                    [--jobs J]            in J processes side by side
+                    [--coverage]          and what of the code that keeps the promises they ran through
 `;
 
 async function main(): Promise<number> {
@@ -12,36 +15,52 @@ async function main(): Promise<number> {
       seed: { type: "string" },
       seeds: { type: "string" },
       from: { type: "string", default: "1" },
+      jobs: { type: "string", default: "1" },
       coverage: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
-  if (values.help || (values.seed === undefined && values.seeds === undefined))
-    return say(usage, values.help ? 0 : 2);
-  const stopCoverage = values.coverage ? await startCoverage() : undefined;
-  // Loaded only now, so that coverage sees it from the start.
-  const { simulate, simulateMany } = await import("./simulate.ts");
-  if (values.seed !== undefined) {
-    const { trace, violations } = await simulate(Number(values.seed));
-    return say(
-      `${trace.join("\n")}\n${violations.length} violations\n`,
-      violations.length === 0 ? 0 : 1,
-    );
-  }
+  const { seed, seeds, from, jobs, coverage } = values;
+  if (values.help) return say(usage, 0);
+  if (seed !== undefined) return showSeed(Number(seed));
+  if (seeds === undefined) return say(usage, 2);
+  return showSeeds({ first: Number(from), count: Number(seeds), jobs: Number(jobs), coverage });
+}
 
-  const many = await simulateMany(Number(values.from), Number(values.seeds));
-  const files = (await stopCoverage?.()) ?? [];
-  for (const { file, lines, covered, missed } of files) {
-    const rest = missed.length === 0 ? "" : `, not line ${missed.join(", ")}`;
-    say(`${file}: ${((100 * covered) / lines).toFixed(1)} % of ${lines} lines${rest}\n`, 0);
-  }
-  if (files.length > 0) {
-    const lines = files.reduce((sum, file) => sum + file.lines, 0);
-    const covered = files.reduce((sum, file) => sum + file.covered, 0);
-    say(`altogether: ${((100 * covered) / lines).toFixed(1)} % of ${lines} lines\n`, 0);
-  }
+async function showSeed(seed: number): Promise<number> {
+  const { simulate } = await import("./simulate.ts");
+  const outcome = await simulate(seed);
+  say(`${outcome.trace.join("\n")}\n${outcome.violations.length} violations\n`, 0);
+  return outcome.violations.length === 0 ? 0 : tellStory(outcome);
+}
+
+/** What broke the promise, with all left out that it does without. */
+async function tellStory(broken: Outcome): Promise<number> {
+  const { shrink } = await import("./shrink.ts");
+  const { storyOf } = await import("./story.ts");
+  const { seed, happened } = broken;
+  note(
+    `seed ${seed}: looking for what can be left out of ${happened.length} doings and troubles\n`,
+  );
+  const smallest = await shrink(broken);
+  const left = `${smallest.happened.length} of ${happened.length} doings and troubles`;
+  return say(`\nthe story of seed ${seed}, with ${left}:\n\n${storyOf(smallest)}\n`, 1);
+}
+
+async function showSeeds(options: {
+  readonly first: number;
+  readonly count: number;
+  readonly jobs: number;
+  readonly coverage: boolean;
+}): Promise<number> {
+  const { many, files } = await simulateInJobs({
+    ...options,
+    onProgress: progressOf(options.count),
+  });
+  showCoverage(files);
   if (many.broken !== undefined) {
     const { seed, violations } = many.broken;
+    await tellStory(many.broken);
     return say(
       `${violations.join("\n")}\nseed ${seed} breaks a promise: npm run simulate -- --seed ${seed}\n`,
       1,
@@ -53,9 +72,41 @@ async function main(): Promise<number> {
   );
 }
 
+function showCoverage(files: readonly FileCoverage[]): void {
+  if (files.length === 0) return;
+  for (const { file, lines, missed } of files) {
+    const rest = missed.length === 0 ? "" : `, not line ${missed.join(", ")}`;
+    say(`${file}: ${percent(lines - missed.length, lines)} of ${lines} lines${rest}\n`, 0);
+  }
+  const lines = files.reduce((sum, file) => sum + file.lines, 0);
+  const missed = files.reduce((sum, file) => sum + file.missed.length, 0);
+  say(`altogether: ${percent(lines - missed, lines)} of ${lines} lines\n`, 0);
+}
+
+function percent(part: number, whole: number): string {
+  return `${((100 * part) / whole).toFixed(1)} %`;
+}
+
+/** A line now and then, of a run that takes long. */
+function progressOf(count: number): (done: number) => void {
+  const everyMs = 10_000;
+  const sinceMs = Date.now();
+  let toldMs = sinceMs;
+  return (done) => {
+    if (Date.now() - toldMs < everyMs) return;
+    toldMs = Date.now();
+    const leftMinutes = (((toldMs - sinceMs) / done) * (count - done)) / 60_000;
+    note(`${done} of ${count} seeds, ${leftMinutes.toFixed(1)} minutes to go\n`);
+  };
+}
+
 function say(text: string, status: number): number {
   process.stdout.write(text);
   return status;
+}
+
+function note(text: string): void {
+  process.stderr.write(text);
 }
 
 process.exitCode = await main();

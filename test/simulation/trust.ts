@@ -3,13 +3,16 @@ import { checkTrustDocument } from "../../src/trust/document.ts";
 import { makeTrust, type Trust } from "../../src/trust/trust.ts";
 import type { Machine } from "./machine.ts";
 
-/** What a machine's operator thinks of its peer for the time being. */
+/** What a machine's operator thinks of a peer for the time being. */
 export type Opinion = "granted" | "ungranted" | "revoked";
 
-/** The trust document in which a machine pins its peer, and grants what `Machine.agents` offers. */
-export function trustIn(machine: Machine, peer: Machine, version: number, opinion: Opinion): Trust {
-  const publicKey = toBase64Url(peer.signingKey.publicKey.bytes);
-  const granted = { kinds: ["prompt"], agents: ["report", "retry"], maxConcurrentRuns: 2 };
+interface Pinned {
+  readonly peer: Machine;
+  readonly opinion: Opinion;
+}
+
+/** The trust document in which a machine pins its peers, and grants what every machine offers. */
+export function trustIn(machine: Machine, peers: readonly Pinned[], version: number): Trust {
   return makeTrust(
     checkTrustDocument({
       v: 1,
@@ -17,14 +20,19 @@ export function trustIn(machine: Machine, peer: Machine, version: number, opinio
       realm: machine.realm,
       version,
       expires: "2099-01-01T00:00:00Z",
-      peers: {
-        [peer.name]: {
-          keys: [
-            { publicKey, use: "gateway", ...(opinion === "revoked" ? { revoked: true } : {}) },
-          ],
-          grants: opinion === "ungranted" ? {} : granted,
-        },
-      },
+      peers: Object.fromEntries(
+        peers.map(({ peer, opinion }) => [peer.name, entryOf(peer, opinion)]),
+      ),
     }),
   );
+}
+
+const granted = { kinds: ["prompt"], agents: ["report", "retry", "relay"], maxConcurrentRuns: 2 };
+
+function entryOf(peer: Machine, opinion: Opinion) {
+  const publicKey = toBase64Url(peer.signingKey.publicKey.bytes);
+  return {
+    keys: [{ publicKey, use: "gateway", ...(opinion === "revoked" ? { revoked: true } : {}) }],
+    grants: opinion === "ungranted" ? {} : granted,
+  };
 }

@@ -1,0 +1,71 @@
+import { limits } from "../../src/base/limits.ts";
+import type { Receipt } from "../../src/protocol/receipt.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Life } from "./life.ts";
+import type { Machine } from "./machine.ts";
+
+interface Claim {
+  readonly by: string;
+  readonly generation: number;
+  readonly atMs: number;
+}
+
+/** Which state serves a name, by the claims that stand in the bucket: of several, the last one to claim. */
+export class OwnerChecks {
+  readonly #ledger: Ledger;
+  readonly #claims = new Map<string, Claim[]>();
+  /** Up to which generation a state has nothing to fear: what it knew when it was copied, put back or recovered. */
+  readonly #known = new Map<string, number>();
+
+  constructor(ledger: Ledger) {
+    this.#ledger = ledger;
+  }
+
+  claimed(machine: Machine, generation: number): void {
+    const claims = this.#claims.get(machine.name) ?? [];
+    claims.push({ by: stateOf(machine), generation, atMs: machine.world.nowMs });
+    this.#claims.set(machine.name, claims);
+  }
+
+  knows(machine: Machine, generation: number): void {
+    this.#known.set(stateOf(machine), generation);
+  }
+
+  /** A recovered state takes all claims that stand as past ones. */
+  recovered(machine: Machine): void {
+    this.knows(machine, this.highest(machine));
+  }
+
+  highest({ name }: Machine): number {
+    return Math.max(0, ...(this.#claims.get(name) ?? []).map(({ generation }) => generation));
+  }
+
+  /** Whether this state was the last to claim the name; where nobody did, any is. */
+  serves(machine: Machine): boolean {
+    const claims = this.#claims.get(machine.name) ?? [];
+    const last = claims.find(({ generation }) => generation === this.highest(machine));
+    return last === undefined || last.by === stateOf(machine);
+  }
+
+  /** Nothing is admitted, started, taken over or ended a look's age after another state has claimed the name. */
+  checkServes(machine: Machine, life: Life, { runId }: Receipt): void {
+    const self = stateOf(machine);
+    const claims = this.#claims.get(machine.name) ?? [];
+    const own = claims.filter(({ by }) => by === self).map(({ generation }) => generation);
+    const safe = Math.max(this.#known.get(self) ?? 0, ...own);
+    const nowMs = machine.world.nowMs;
+    const other = claims.find(
+      ({ by, generation, atMs }) =>
+        by !== self && generation > safe && nowMs > atMs + limits.ownerLookMs * 1.1,
+    );
+    if (other !== undefined)
+      this.#ledger.violate(
+        "promise 1",
+        `${life.name} decides about ${runId}, though ${other.by} has claimed the name`,
+      );
+  }
+}
+
+function stateOf({ label, lives }: Machine): string {
+  return `${label}/${lives}`;
+}

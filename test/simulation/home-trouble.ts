@@ -1,0 +1,108 @@
+import { newContent } from "../../src/state/memory-records.ts";
+import type { Machine } from "./machine.ts";
+import { SimClock } from "./sim-clock.ts";
+import { minute, troubledMs, type Stage } from "./stage.ts";
+import { workUntil } from "./working.ts";
+
+/** What happens to the homes of this seed. */
+export function troubleHomes(stage: Stage): void {
+  for (const machine of stage.machines) losePowerLater(stage, machine);
+  const { random } = stage.world;
+  // Where both sides lose what they remember, nobody knows a key any more: SPEC.md says so.
+  const victim = random.pick(stage.machines);
+  if (victim === undefined) return;
+  switch (stage.weather.home) {
+    case "kept":
+      return;
+    case "put back":
+    case "lost":
+      return loseHomeLater(stage, victim);
+    case "damaged":
+      return damageLater(stage, victim);
+    case "copied":
+      return copyLater(stage, victim);
+  }
+}
+
+function losePowerLater({ world }: Stage, machine: Machine): void {
+  const random = world.randomOf(`${machine.label} power`);
+  for (let count = random.pick([0, 0, 1, 3] as const); count > 0; count -= 1) {
+    const losesUnsynced = random.chance(0.5);
+    world.plan(random.integer(0, troubledMs), `${machine.label} power ${count}`, () => {
+      world.tell(machine.label, `loses power${losesUnsynced ? ", and what was not synced" : ""}`);
+      machine.powerOff(losesUnsynced);
+    });
+  }
+}
+
+/**
+ * The home is lost: an older copy is put back, or an empty state is made; the operator says `state recover`, at once
+ * or after the gateway has found out. It can find out only if it claimed its name since the copy: SPEC.md says so.
+ */
+function loseHomeLater({ world, weather, checker }: Stage, machine: Machine): void {
+  const random = world.randomOf(`${machine.label} home`);
+  const lossMs = random.integer(5 * minute, troubledMs - 5 * minute);
+  // Often a copy of the last moments: then some of its runs are open.
+  const copyMs = random.chance(0.5) ? lossMs - random.integer(0, 3000) : random.integer(0, lossMs);
+  const noticeMs = random.chance(0.5) ? 0 : random.integer(1, 5) * minute;
+  let copy = machine.disk.snapshot();
+  let copiedMs = 0;
+  world.schedule(copyMs, () => {
+    copy = machine.disk.snapshot();
+    copiedMs = world.elapsedMs;
+  });
+  world.plan(lossMs, `${machine.label} home`, () => {
+    const isLost = weather.home === "lost";
+    const ago = Math.round((world.elapsedMs - copiedMs) / 1000);
+    const what = isLost ? "loses its home" : `gets a copy of its home from ${ago} s ago put back`;
+    world.tell(machine.label, what);
+    const content = isLost ? newContent(world.nowMs + machine.clock.offsetMs()) : copy;
+    machine.putBack(content);
+    const findsOut = checker.highestClaim(machine) > content.meta.generation;
+    world.schedule(findsOut ? noticeMs : 0, () => {
+      machine.powerOff(false);
+      void machine.recover();
+    });
+  });
+}
+
+/** The disk takes nothing more, until it is mended: what was not durable by then is gone, and nobody knows what. */
+function damageLater({ world }: Stage, machine: Machine): void {
+  const random = world.randomOf(`${machine.label} disk`);
+  const mendedMs = random.integer(1, 5) * minute;
+  world.plan(random.integer(0, troubledMs - 6 * minute), `${machine.label} disk`, () => {
+    world.tell(machine.label, "has a disk that fails at every sync from now on");
+    machine.disk.broken = true;
+    world.schedule(mendedMs, () => {
+      world.tell(machine.label, "has its disk mended, with what was durable on it");
+      machine.putBack(machine.disk.durable);
+      void machine.recover();
+    });
+  });
+}
+
+/**
+ * A whole machine is copied, and both run on. A copy from before the first claim may do so from any moment on;
+ * a later one has to find a claim that is younger than itself and a look old, as SPEC.md says.
+ */
+function copyLater(stage: Stage, machine: Machine): void {
+  const { world, checker } = stage;
+  const random = world.randomOf(`${machine.label} copy`);
+  const label = `${machine.name}-copy`;
+  const isUnused = random.chance(0.6);
+  const copyMs = isUnused ? 0 : random.integer(0, troubledMs / 2);
+  world.schedule(copyMs, () => {
+    const copy = machine.copy(label, new SimClock(world, label, stage.weather.clocks));
+    const { generation } = copy.disk.content.meta;
+    world.plan(random.integer(2 * minute, troubledMs - copyMs), `${machine.label} copy`, () => {
+      const finds = checker.highestClaim(machine) > generation;
+      if (!isUnused && !finds) return;
+      world.tell(label, `begins to run, a copy of ${machine.label} from minute ${copyMs / minute}`);
+      copy.trust = machine.trust;
+      checker.watch(copy);
+      stage.machines.push(copy);
+      const durationMs = troubledMs - world.elapsedMs;
+      workUntil(stage, copy, { name: "copy", durationMs, everyMs: minute });
+    });
+  });
+}

@@ -1,0 +1,93 @@
+import { asPosternError, type ErrorCode } from "../../src/base/errors.ts";
+import type { RunId } from "../../src/base/names.ts";
+import { follow } from "../../src/mailbox/follow.ts";
+import type { PlacedFrame } from "../../src/mailbox/frame-reader.ts";
+import type { Mailbox } from "../../src/mailbox/mailbox.ts";
+import type { Checker } from "./checker.ts";
+import { noFaults, type Faults, type Life } from "./life.ts";
+import type { Machine } from "./machine.ts";
+import type { Bucket } from "./sim-store.ts";
+import { expectedCodes, type Weather } from "./weather.ts";
+import type { World } from "./world.ts";
+
+export const minute = 60_000;
+/** How long there is trouble. */
+export const troubledMs = 25 * minute;
+
+/** One seed's world with all who are in it. */
+export class Stage {
+  readonly world: World;
+  readonly weather: Weather;
+  readonly checker: Checker;
+  readonly bucket: Bucket;
+  readonly machines: Machine[] = [];
+  /** What was asked so far, and from where. */
+  readonly runs: { readonly machine: Machine; readonly runId: RunId }[] = [];
+  readonly #expected: ReadonlySet<ErrorCode>;
+  #faults: Faults;
+
+  constructor(parts: {
+    readonly world: World;
+    readonly weather: Weather;
+    readonly checker: Checker;
+    readonly bucket: Bucket;
+  }) {
+    this.world = parts.world;
+    this.weather = parts.weather;
+    this.checker = parts.checker;
+    this.bucket = parts.bucket;
+    this.#expected = expectedCodes(this.weather);
+    this.#faults = this.weather.faults;
+  }
+
+  readonly faults = (): Faults => this.#faults;
+
+  calm(): void {
+    this.#faults = noFaults;
+  }
+
+  /** One process from start to end. What it reports must be a code that such trouble explains. */
+  process(
+    machine: Machine,
+    what: string,
+    work: (mailbox: Mailbox, life: Life) => Promise<void>,
+  ): Life | undefined {
+    if (machine.isOff) return undefined;
+    const { life, mailbox } = machine.boot(what);
+    work(mailbox, life).then(
+      () => life.end("exits"),
+      (thrown: unknown) => {
+        const error = asPosternError(thrown);
+        this.world.tell(life.name, `fails with ${error.code}`);
+        if (!this.#expected.has(error.code))
+          this.world.violate(
+            "promise 6",
+            `${life.name} failed with ${error.code}: ${error.stack ?? error.message}`,
+          );
+        life.end("exits");
+      },
+    );
+    return life;
+  }
+
+  async follow(
+    machine: Machine,
+    mailbox: Mailbox,
+    runId: RunId,
+    patienceMs: number,
+  ): Promise<void> {
+    const patience = new AbortController();
+    this.world.schedule(patienceMs, () => patience.abort());
+    const frames: PlacedFrame[] = [];
+    const reading = follow(mailbox, runId, { signal: patience.signal });
+    for (;;) {
+      const step = await reading.next();
+      if (step.done === true) {
+        if (step.value.status === "closed") this.checker.told(machine, runId, step.value.terminal);
+        return;
+      }
+      frames.push(step.value);
+      this.checker.yielded(runId, frames);
+    }
+  }
+}
