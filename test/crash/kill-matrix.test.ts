@@ -1,0 +1,91 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { OnCrash } from "../../src/mailbox/take-over.ts";
+import { hasConditionalWrites, s3Environment } from "../support/s3.ts";
+import { Checker } from "./end-state.ts";
+import { faultsIn, killsIn, matrixOf, tableOf, type Wants } from "./matrix.ts";
+import { inBucket, inFolders, type BucketMeeting } from "./meetings.ts";
+import { scenarios, type Scenario } from "./scenarios.ts";
+import type { Meeting } from "./world.ts";
+
+/** `npm run kill-matrix` tries every cell. Without it, those are left out that come to the same as their neighbours. */
+const triesAll = process.env["POSTERN_KILL_MATRIX"] === "all";
+const timeoutMs = triesAll ? 3_600_000 : 600_000;
+
+let checker: Checker;
+let bucket: BucketMeeting;
+let kills = 0;
+let faults = 0;
+beforeAll(async () => {
+  checker = new Checker(s3Environment);
+  if (hasConditionalWrites) bucket = await inBucket();
+});
+afterAll(async () => {
+  checker[Symbol.dispose]();
+  if (hasConditionalWrites) await bucket.remove();
+  const cells = triesAll ? "every cell" : "not every cell: see `npm run kill-matrix`";
+  process.stdout.write(`\nkill matrix (${cells}): ${kills} kills, ${faults} broken promises\n`);
+});
+
+describe.each(scenarios)("killed at any operation of `$name`", (scenario) => {
+  test(
+    "in a folder: nothing is lost, nothing runs twice",
+    async () => expect(await brokenIn("in a folder", inFolders, scenario)).toEqual([]),
+    timeoutMs,
+  );
+
+  test.skipIf(!hasConditionalWrites)(
+    "on real S3: nothing is lost, nothing runs twice",
+    async () => expect(await brokenIn("on real S3", bucket, scenario)).toEqual([]),
+    timeoutMs,
+  );
+});
+
+describe.each(scenarios.filter(({ asksRoute }) => asksRoute))(
+  "killed at any operation of `$name`, where the route says retry",
+  (scenario) => {
+    test(
+      "in a folder: it runs again, and no attempt twice",
+      async () => expect(await brokenIn("in a folder", inFolders, scenario, "retry")).toEqual([]),
+      timeoutMs,
+    );
+
+    test.skipIf(!hasConditionalWrites)(
+      "on real S3: it runs again, and no attempt twice",
+      async () => expect(await brokenIn("on real S3", bucket, scenario, "retry")).toEqual([]),
+      timeoutMs,
+    );
+  },
+);
+
+/** Kills, prints what came of it, and answers with the promises that were broken. */
+async function brokenIn(
+  where: string,
+  meeting: Meeting,
+  scenario: Scenario,
+  onCrash: OnCrash = "report",
+): Promise<readonly string[]> {
+  const wants = wanted(scenario, onCrash);
+  const rows = await matrixOf({ scenario, meeting, onCrash, checker, wants });
+  process.stdout.write(tableOf(`${scenario.name} (${where}, on-crash ${onCrash})`, rows));
+  const broken = faultsIn(rows);
+  kills += killsIn(rows);
+  faults += broken.length;
+  return broken;
+}
+
+/** What others can see, or this gateway remembers. */
+const leavesTraces = /^(?:state commit|PUT|DELETE|(?:link|unlink) (?:request|cancel|frames|owner))/;
+
+/**
+ * Where a process does one thing after the other, dying before an operation is dying after the one before it; what
+ * leaves no trace is tried in two scenarios; and before its first start, a run's route has not been asked.
+ */
+function wanted(scenario: Scenario, onCrash: OnCrash): Wants {
+  if (triesAll) return () => true;
+  return ({ name, when }, number, operations) => {
+    const start = operations.findIndex((operation) => operation.name === "state commit start");
+    if (onCrash === "retry" && number <= start) return false;
+    if (leavesTraces.test(name)) return true;
+    return when === "after" && onCrash === "report" && scenario.stepByStep === true;
+  };
+}
