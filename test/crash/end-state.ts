@@ -74,7 +74,10 @@ export class Checker implements Disposable {
     });
   }
 
-  async lookAt({ pair: { caller, callee }, runId }: World): Promise<EndState> {
+  async lookAt({
+    pair: { caller, callee },
+    runId,
+  }: Pick<World, "pair" | "runId">): Promise<EndState> {
     this.#questions += 1;
     const id = this.#questions;
     const { promise, resolve } = Promise.withResolvers<Answer>();

@@ -23,12 +23,11 @@ export function brokenPromises(
 }
 
 /** The caller has one terminal, which is the one that the callee has committed, and both are done with the run. */
-function faultsOfEnding({
+export function faultsOfEnding({
   asked,
   transcript,
   receipts,
   quarantined,
-  remembered,
 }: EndState): readonly string[] {
   const [receipt] = receipts;
   if (receipt === undefined || asked === null) return ["the run is lost"];
@@ -40,8 +39,6 @@ function faultsOfEnding({
     [isDeepStrictEqual(terminal, receipt.terminal), "the caller's terminal is not the callee's"],
     [isDeepStrictEqual(terminal, transcript), "the transcript ends otherwise"],
     [quarantined.length === 0, "something is in quarantine"],
-    [remembered.asked === 1, `the caller remembers ${remembered.asked} runs`],
-    [remembered.received === 1, `the callee remembers ${remembered.received} runs`],
   );
 }
 
@@ -61,6 +58,8 @@ function faultsOfRuns(world: World, end: EndState, onCrash: OnCrash): readonly s
     [ran === starts || cuts > 0, `it ran ${ran} times`],
     [ran > 0 || status === "interrupted", "it has not run"],
     [new Set(world.started).size === ran, "one attempt ran twice"],
+    [end.remembered.asked === 1, `the caller remembers ${end.remembered.asked} runs`],
+    [end.remembered.received === 1, `the callee remembers ${end.remembered.received} runs`],
   );
 }
 
