@@ -6,6 +6,7 @@ import { parseEnvelope, signEnvelope } from "../protocol/envelope.ts";
 import { objectKey, ownerPrefix, parseObjectKey } from "../protocol/object-key.ts";
 import { decodeOwner, encodeOwner, type OwnerPayload } from "../protocol/owner.ts";
 import { entriesBelow } from "../store/entries-below.ts";
+import { requireConditionalPut } from "../store/probe.ts";
 import type { OwnerLook, OwnerView, RunView } from "../state/state.ts";
 import { newNonce, type Mailbox } from "./mailbox.ts";
 import { readObject, type ReadObject } from "./read-object.ts";
@@ -107,6 +108,7 @@ async function nextClaims(box: Mailbox, generation: number): Promise<FoundClaim[
 
 async function listedClaims(box: Mailbox, generation: number): Promise<FoundClaim[]> {
   const found: FoundClaim[] = [];
+  let forged = 0;
   const startAfter = generation > 0 ? ownerKey(box, generation) : undefined;
   for await (const { key } of entriesBelow(box.store, {
     prefix: ownerPrefix(box.self),
@@ -117,6 +119,7 @@ async function listedClaims(box: Mailbox, generation: number): Promise<FoundClai
     const read = await readObject(box.store, objectKey(name));
     const claim = await verifiedClaim(box, name.generation, read);
     if (claim !== undefined) found.push(claim);
+    else if (++forged >= limits.ownerKeysPerLook) throw ownerKeysFlooded(box);
   }
   return found;
 }
@@ -149,8 +152,13 @@ async function verifiedClaim(
   }
 }
 
-/** The nonce is committed before the claim that carries it is put: a claim found later is known to be ours. */
+/**
+ * The nonce is committed before the claim that carries it is put: a claim found later is known to be ours.
+ * Throws `STORE_UNSAFE` on a store that writes over what stands, or whose owner keys are flooded.
+ */
 async function claimOwner(box: Mailbox, highest: number, begunMs: number): Promise<void> {
+  // Where one claim replaces another, neither of two states that claim at once would find out.
+  await requireConditionalPut(box.store, { gateway: box.self, random: box.random });
   const nonce = newNonce(box.random);
   await box.state.commitOwnerNonce(nonce);
   for (
@@ -173,9 +181,13 @@ async function claimOwner(box: Mailbox, highest: number, begunMs: number): Promi
     await dropOneBelow(box, generation);
     return;
   }
-  throw new PosternError(
+  throw ownerKeysFlooded(box);
+}
+
+function ownerKeysFlooded(box: Mailbox): PosternError {
+  return new PosternError(
     "STORE_UNSAFE",
-    `the owner keys of ${box.self} are flooded: clean <gateway>/owner/ in the store`,
+    `the owner keys of ${box.self} are flooded: clean ${ownerPrefix(box.self)} in the store`,
   );
 }
 

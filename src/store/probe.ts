@@ -65,6 +65,26 @@ export async function probeStore(store: Store, options: ProbeOptions): Promise<S
   }
 }
 
+/**
+ * Makes sure that the store does not write over what stands: a second write of a fresh name must not take place.
+ * It costs two puts, and finds out nothing of races. Throws `STORE_UNSAFE`, or as the store does.
+ */
+export async function requireConditionalPut(
+  store: Store,
+  { gateway, random }: Omit<ProbeOptions, "clock">,
+): Promise<void> {
+  const key = freshKey(gateway, random);
+  await store.put(key, utf8("probe"));
+  const again = await store.put(key, utf8("probe again"));
+  // What cannot be deleted now is swept some time, and says nothing against the store.
+  await store.delete(key).catch(() => undefined);
+  if (again === "exists") return;
+  throw new PosternError(
+    "STORE_UNSAFE",
+    `${store.capabilities.location} writes over what stands, and nothing may run for others there: use a store that honours If-None-Match`,
+  );
+}
+
 /** SPEC.md, Object keys: `<gateway>/probe/<26 characters>`. */
 function freshKey(gateway: GatewayName, random: Random): ObjectKey {
   const key = `${gateway}/probe/${toBase32(random.bytes(16))}`;

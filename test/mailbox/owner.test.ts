@@ -6,6 +6,8 @@ import { checkOwner, ensureOwner, hasOwner } from "../../src/mailbox/owner.ts";
 import { sweepOwnerKeys } from "../../src/mailbox/sweep.ts";
 import { objectKey } from "../../src/protocol/object-key.ts";
 import { MemoryDisk, openMemoryState } from "../../src/state/memory.ts";
+import { aroundStore } from "../../src/store/around.ts";
+import { keyOf as keyNamed } from "../support/store-key.ts";
 import { codeOf, twoGateways, type TwoGateways } from "../support/two-gateways.ts";
 
 let two: TwoGateways;
@@ -24,11 +26,14 @@ function twin(disk = new MemoryDisk({ clock: two.clock })): Mailbox {
   return { ...two.doer.process(), state: openMemoryState({ clock: two.clock, disk }) };
 }
 
+/** Before each claim the store is seen to refuse the second write of a name. */
+const claiming = ["put probe", "put probe", "delete probe", "put owner"];
+
 it("lists once and claims the first generation", async () => {
   expect(await hasOwner(box)).toBe(false);
   calls();
   await ensureOwner(box);
-  expect(calls()).toEqual(["list owner", "put owner"]);
+  expect(calls()).toEqual(["list owner", ...claiming]);
   expect(await box.state.owner()).toMatchObject({ generation: 1, elsewhere: false });
   expect(await hasOwner(box)).toBe(true);
 });
@@ -65,7 +70,7 @@ describe("a look", () => {
     calls();
     two.clock.jump(limits.ownerClaimMs);
     await ensureOwner(box);
-    expect(calls()).toEqual(["list owner", "put owner"]);
+    expect(calls()).toEqual(["list owner", ...claiming]);
     expect((await box.state.owner()).generation).toBe(2);
   });
 
@@ -112,6 +117,31 @@ describe("another state under the same name", () => {
       codeOf(two.clock, ensureOwner(other)),
     ]);
     expect(codes.toSorted()).toEqual(["STATE_ELSEWHERE", "fulfilled"]);
+  });
+});
+
+it("gives up over more forged claims than it reads: STORE_UNSAFE", async () => {
+  for (let generation = 2; generation <= limits.ownerKeysPerLook + 2; generation += 1)
+    two.store.plant(keyOf(generation), utf8("forged"));
+  expect(await codeOf(two.clock, ensureOwner(box))).toBe("STORE_UNSAFE");
+  expect(calls().filter((call) => call === "get owner")).toHaveLength(limits.ownerKeysPerLook);
+});
+
+describe("a store that writes over what stands", () => {
+  const overwriting = (): Mailbox => {
+    const store = aroundStore(box.store, async ({ operation, name }, run) => {
+      if (operation === "put") await two.store.delete(keyNamed(name));
+      return run();
+    });
+    return { ...box, store };
+  };
+
+  it("is claimed nothing in: STORE_UNSAFE, again and again", async () => {
+    for (let tries = 0; tries < 2; tries += 1)
+      expect(await codeOf(two.clock, ensureOwner(overwriting()))).toBe("STORE_UNSAFE");
+    expect(await two.keys("doer/")).toEqual([]);
+    await ensureOwner(box);
+    expect(await two.keys("doer/owner/")).toHaveLength(1);
   });
 });
 
@@ -185,7 +215,7 @@ describe("past claims", () => {
     expect(await generations()).toHaveLength(101);
     calls();
     await claimFor(1);
-    expect(calls()).toEqual(["list owner", "put owner", "get owner", "delete owner"]);
+    expect(calls()).toEqual(["list owner", ...claiming, "get owner", "delete owner"]);
     await claimFor(3);
     expect(await generations()).toHaveLength(101);
     expect((await generations())[0]).toBe("5");
