@@ -135,6 +135,9 @@ export const limits = {
   staleProbeMs: hour,
   probeRacers: 16,
   probeRounds: 3,
+  /** How long a probe waits for a listing to show what was done, and how often it looks. */
+  probeLagMs: 10 * second,
+  probeLookMs: 200,
   followMinDelayMs: 100,
   followMaxDelayMs: 2 * second,
   /** How long a listing is believed to show all cancels. */

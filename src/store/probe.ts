@@ -14,10 +14,14 @@ export interface StoreProbe {
   /** How many racing puts of one key claimed to have made the object. */
   readonly winners: number;
   readonly racers: number;
-  /** Whether the object was listed, and a listing that starts after it was without it. */
+  /** How many of them the store turned away as too many, or lost the answer of. */
+  readonly turnedAway: number;
+  /** Whether the object was listed within `limits.probeLagMs`, and a listing that starts after it was without it. */
   readonly listed: boolean;
-  /** Whether the object was gone after its deletion. */
+  /** Whether it could neither be read nor be seen in a listing within as long after its deletion. */
   readonly deleted: boolean;
+  /** How long it took until a listing showed it, or until listing and reading did no more; 0 for at once. */
+  readonly lagMs: number;
   /** The store's clock minus ours; 0 when no difference could be seen. Undefined if the object was not listed. */
   readonly clockOffsetMs: number | undefined;
 }
@@ -51,15 +55,18 @@ export async function probeStore(store: Store, options: ProbeOptions): Promise<S
       continue;
     }
     const kept = await keepsTheFirst(store, key, race.winners);
-    const entry = await listedEntry(store, key);
+    const listing = await awaited(clock, () => listedEntry(store, key));
+    const entry = listing.found;
     await store.delete(key);
-    const after = await store.get(key, { maxBytes: limits.maxEnvelopeBytes });
+    const deletion = await awaited(clock, () => isGone(store, key));
     return {
       conditionalPut: kept && store.capabilities.atomicPut !== "no" ? "atomic" : "weak",
       winners: race.winners.length,
       racers: limits.probeRacers,
+      turnedAway: race.turnedAway,
       listed: entry !== undefined,
-      deleted: after.status === "absent",
+      deleted: deletion.found === true,
+      lagMs: Math.max(listing.tookMs, deletion.tookMs),
       clockOffsetMs: entry === undefined ? undefined : offset(entry.modifiedMs, started, ended),
     };
   }
@@ -94,6 +101,7 @@ function freshKey(gateway: GatewayName, random: Random): ObjectKey {
 
 interface Race {
   readonly winners: readonly Uint8Array[];
+  readonly turnedAway: number;
   /** A failure that leaves open whether its put took effect. */
   readonly busy: PosternError | undefined;
 }
@@ -103,12 +111,15 @@ async function racePuts(store: Store, key: ObjectKey): Promise<Race> {
   const results = await Promise.allSettled(entrants.map((bytes) => store.put(key, bytes)));
   const winners: Uint8Array[] = [];
   let busy: PosternError | undefined;
+  let turnedAway = 0;
   for (const [index, result] of results.entries()) {
     const bytes = entrants[index];
-    if (result.status === "rejected") busy = expectBusy(result.reason);
-    else if (result.value === "created" && bytes !== undefined) winners.push(bytes);
+    if (result.status === "rejected") {
+      busy = expectBusy(result.reason);
+      turnedAway += 1;
+    } else if (result.value === "created" && bytes !== undefined) winners.push(bytes);
   }
-  return { winners, busy };
+  return { winners, turnedAway, busy };
 }
 
 function expectBusy(reason: unknown): PosternError {
@@ -134,6 +145,28 @@ async function listedEntry(store: Store, key: ObjectKey): Promise<ListEntry | un
   const rest = await store.list({ prefix: key, startAfter: key, limit: 2 });
   const [entry, ...others] = page.entries;
   return entry?.key === key && others.length === 0 && rest.entries.length === 0 ? entry : undefined;
+}
+
+/** Neither listed nor read; undefined while it still is. */
+async function isGone(store: Store, key: ObjectKey): Promise<true | undefined> {
+  const { entries } = await store.list({ prefix: key, limit: 2 });
+  if (entries.some((entry) => entry.key === key)) return undefined;
+  const found = await store.get(key, { maxBytes: limits.maxEnvelopeBytes });
+  return found.status === "absent" ? true : undefined;
+}
+
+/** Looks again and again, for `limits.probeLagMs` at most; `tookMs` is 0 where the first look finds it. */
+async function awaited<T>(
+  clock: Clock,
+  look: () => Promise<T | undefined>,
+): Promise<{ readonly found: T | undefined; readonly tookMs: number }> {
+  const begunMs = clock.now();
+  for (let looks = 1; ; looks += 1) {
+    const found = await look();
+    const tookMs = looks === 1 ? 0 : clock.now() - begunMs;
+    if (found !== undefined || tookMs >= limits.probeLagMs) return { found, tookMs };
+    await clock.sleep(limits.probeLookMs);
+  }
 }
 
 /** How far the stamp lies outside of the time in which it can have been made. */

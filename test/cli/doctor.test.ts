@@ -2,7 +2,14 @@ import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { judgeFileSystem } from "../../src/cli/doctor/file-system.ts";
-import { judgeClock, judgePin, judgeWrites } from "../../src/cli/doctor/store-checks.ts";
+import {
+  judgeClock,
+  judgeListing,
+  judgePin,
+  judgeRate,
+  judgeWrites,
+} from "../../src/cli/doctor/store-checks.ts";
+import type { StoreProbe } from "../../src/store/probe.ts";
 import { hasConditionalWrites } from "../support/s3.ts";
 import { fieldOf, itemsOf, parsed, textOf } from "./support/json.ts";
 import type { Pair } from "./support/pair.ts";
@@ -266,9 +273,35 @@ describe("the disk of the state", () => {
 
 const store = { driver: "file", location: "file:///x", atomicPut: "yes" } as const;
 
+const probed: StoreProbe = {
+  conditionalPut: "atomic",
+  winners: 1,
+  racers: 16,
+  turnedAway: 0,
+  listed: true,
+  deleted: true,
+  lagMs: 0,
+  clockOffsetMs: 0,
+};
+
+describe("the store's listing", () => {
+  test("that is late, or never comes to it, is worth a warning", () => {
+    const judged = [{}, { lagMs: 1 }, { listed: false }, { deleted: false }].map(
+      (change) => judgeListing({ ...probed, ...change }).status,
+    );
+    expect(judged).toEqual(["ok", "warning", "warning", "warning"]);
+  });
+});
+
+describe("the store's rate", () => {
+  test("is told of only where something was turned away", () => {
+    expect(judgeRate(probed)).toEqual([]);
+    expect(judgeRate({ ...probed, turnedAway: 3 })).toMatchObject([{ status: "warning" }]);
+  });
+});
+
 describe("the store's conditional writes", () => {
-  const weak = { conditionalPut: "weak", racers: 16, listed: true, deleted: true } as const;
-  const probe = { ...weak, winners: 1, clockOffsetMs: 0 };
+  const probe = { ...probed, conditionalPut: "weak" } as const;
 
   test("fail where more than one won, or the one that won was overwritten", () => {
     expect(judgeWrites(store, { ...probe, winners: 2 })).toMatchObject({ code: "STORE_UNSAFE" });

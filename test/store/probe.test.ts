@@ -1,12 +1,13 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { limits } from "../../src/base/limits.ts";
-import { parseGatewayName } from "../../src/base/names.ts";
+import { parseGatewayName, type ObjectKey } from "../../src/base/names.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import { parseObjectKey } from "../../src/protocol/object-key.ts";
 import { faultStore } from "../../src/store/fault.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
-import { probeStore } from "../../src/store/probe.ts";
+import { probeStore, requireConditionalPut } from "../../src/store/probe.ts";
+import type { ListPage, ListQuery, PutResult } from "../../src/store/store.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { rejectionCode } from "../support/rejection.ts";
 import { startS3, type RunningS3 } from "../support/s3-server.ts";
@@ -19,6 +20,37 @@ const options = {
 };
 const everything = { prefix: "", limit: 10 };
 
+/** Lists for a while what stood before the last change. */
+class LaggingStore extends MemoryStore {
+  readonly #clock: ManualClock;
+  readonly #lagMs: number;
+  #untilMs = 0;
+  #before: ListPage = { entries: [], more: false };
+
+  constructor(clock: ManualClock, lagMs: number) {
+    super(clock);
+    this.#clock = clock;
+    this.#lagMs = lagMs;
+  }
+
+  override async put(key: ObjectKey, bytes: Uint8Array): Promise<PutResult> {
+    const result = await super.put(key, bytes);
+    if (result === "created") this.#untilMs = this.#clock.now() + this.#lagMs;
+    return result;
+  }
+
+  override async delete(key: ObjectKey): Promise<void> {
+    await super.delete(key);
+    this.#untilMs = this.#clock.now() + this.#lagMs;
+  }
+
+  override async list(query: ListQuery): Promise<ListPage> {
+    if (query.startAfter !== undefined) return super.list(query);
+    if (this.#clock.now() >= this.#untilMs) this.#before = await super.list(query);
+    return this.#before;
+  }
+}
+
 describe("a store that ignores If-None-Match", () => {
   let emulator: RunningS3 | undefined;
   afterEach(() => emulator?.stop());
@@ -30,6 +62,7 @@ describe("a store that ignores If-None-Match", () => {
     const probe = await probeStore(store, { ...options, clock: systemClock });
     expect(probe).toMatchObject({ conditionalPut: "weak", listed: true, deleted: true });
     expect(probe.winners).toBeGreaterThan(1);
+    expect(await rejectionCode(requireConditionalPut(store, options))).toBe("STORE_UNSAFE");
     expect(await store.list(everything)).toEqual({ entries: [], more: false });
     await store.close();
     await bucket.remove();
@@ -80,6 +113,29 @@ describe("the probe", () => {
       winners: 1,
     });
     expect(await memory.list(everything)).toEqual({ entries: [], more: false });
+  });
+
+  it("says how many racers were turned away", async () => {
+    const memory = new MemoryStore(options.clock);
+    const { store } = faultStore(memory, options.clock, ({ operation }, count) =>
+      operation === "put" && count <= 5
+        ? { fail: { when: "before", code: "STORE_BUSY" } }
+        : undefined,
+    );
+    expect(await probeStore(store, options)).toMatchObject({ winners: 1, turnedAway: 5 });
+  });
+
+  it.each([
+    [0, { listed: true, deleted: true, lagMs: 0 }],
+    [3000, { listed: true, deleted: true, lagMs: 3000 }],
+    [limits.probeLagMs + 1, { listed: false, lagMs: limits.probeLagMs }],
+  ])("says what comes of listings that lag by %i ms", async (lagMs, expected) => {
+    const clock = new ManualClock();
+    const store = new LaggingStore(clock, lagMs);
+    expect(await probeStore(store, { ...options, clock })).toMatchObject({
+      conditionalPut: "atomic",
+      ...expected,
+    });
   });
 
   it("gives up on a store that stays busy, with its code", async () => {

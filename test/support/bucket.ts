@@ -2,7 +2,9 @@ import {
   CreateBucketCommand,
   DeleteBucketCommand,
   DeleteObjectCommand,
+  GetObjectCommand,
   ListObjectsV2Command,
+  NoSuchKey,
   S3Client,
 } from "@aws-sdk/client-s3";
 import { randomUUID } from "node:crypto";
@@ -16,6 +18,8 @@ export interface TestBucket {
   readonly client: S3Client;
   /** The URL of a store in it. */
   readonly url: (prefix?: string) => string;
+  /** An object's bytes, or undefined. */
+  readonly read: (key: string) => Promise<Buffer | undefined>;
   readonly store: (prefix?: string, line?: Line) => S3Store;
   /** Removes the bucket and all that is in it. */
   readonly remove: () => Promise<void>;
@@ -49,6 +53,7 @@ export async function makeBucketAt(at: S3UnderTest): Promise<TestBucket> {
     name,
     client,
     url,
+    read: (key) => readFrom(client, name, key),
     store: (prefix, line) => storeIn(at, url(prefix), line),
     remove: async () => {
       // The others end with the tests.
@@ -71,6 +76,16 @@ function s3UrlOf(text: string): S3StoreUrl {
   const url = parseStoreUrl(text);
   if (url.kind !== "s3") throw new Error(`${text} is no bucket's URL`);
   return url;
+}
+
+async function readFrom(client: S3Client, bucket: string, key: string) {
+  try {
+    const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
+    return Body && Buffer.from(await Body.transformToByteArray());
+  } catch (thrown) {
+    if (thrown instanceof NoSuchKey) return undefined;
+    throw thrown;
+  }
 }
 
 async function removeBucket(client: S3Client, bucket: string): Promise<void> {

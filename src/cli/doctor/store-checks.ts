@@ -26,6 +26,7 @@ export async function checkStore(
       const probe = await probeStore(store, options);
       return [
         judgeWrites(store.capabilities, probe),
+        ...judgeRate(probe),
         judgeListing(probe),
         judgeClock(probe.clockOffsetMs),
       ];
@@ -49,11 +50,24 @@ export function judgeWrites(
   return failure(check, new PosternError("STORE_UNSAFE", what));
 }
 
-function judgeListing({ listed, deleted }: StoreProbe): Finding {
+/** What a store turns away is asked again, and comes late. */
+export function judgeRate({ turnedAway, racers }: StoreProbe): readonly Finding[] {
+  if (turnedAway === 0) return [];
+  const what = `of ${racers} requests at once, ${turnedAway} were turned away`;
+  const remedy = "answers come late: ask for a higher rate, or let fewer runs go on at once";
+  return [warning("rate", what, remedy)];
+}
+
+/** Nothing is believed for being listed, or not: a listing that lags only makes all come late. */
+export function judgeListing({ listed, deleted, lagMs }: StoreProbe): Finding {
   const check = "listing";
-  if (listed && deleted) return ok(check, "what is written is listed, and what is deleted is gone");
-  const what = listed ? "a deleted object is still there" : "a new object is not listed";
-  return warning(check, what, "answers come late: look for a cache or a replica in between");
+  const remedy = "answers and cancels come late: look for a cache or a replica in between";
+  const within = formatDuration(limits.probeLagMs);
+  if (!listed) return warning(check, `a new object is not listed within ${within}`, remedy);
+  if (!deleted) return warning(check, `a deleted object is still there after ${within}`, remedy);
+  if (lagMs === 0) return ok(check, "what is written is listed, and what is deleted is gone");
+  const late = formatDuration(Math.ceil(lagMs / 1000) * 1000);
+  return warning(check, `listings are up to ${late} behind`, remedy);
 }
 
 /** Whether another folder in this one's place would be noticed. A bucket's name and credentials say which it is. */

@@ -1,0 +1,186 @@
+import { once } from "node:events";
+import {
+  Agent,
+  createServer,
+  request as forwardedRequest,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type ServerResponse,
+} from "node:http";
+import { buffer } from "node:stream/consumers";
+import { PutObjectCommand } from "@aws-sdk/client-s3";
+import type { TestBucket } from "./bucket.ts";
+import { close, listen } from "./listen.ts";
+import type { S3UnderTest } from "./s3-server.ts";
+
+/** What a store may lack, or do wrong; nothing of it unless told. */
+export interface Weaknesses {
+  /** What becomes of `If-None-Match`: it is passed over, and whatever stands is written over, or it is refused (501). */
+  readonly conditionalWrites?: "ignored" | "refused";
+  /** How long a listing does not show what was written, and still shows what was deleted. */
+  readonly listLagMs?: number;
+  /** How long what was deleted can still be read. */
+  readonly readLagMs?: number;
+  /** What is said instead of an answer. */
+  readonly says?: (asked: Asked) => Said | undefined;
+}
+
+export interface Asked {
+  readonly method: string;
+  /** The object's key; undefined for a listing. */
+  readonly key: string | undefined;
+}
+
+export interface Said {
+  readonly status: number;
+  /** The code of the error. */
+  readonly code: string;
+  readonly headers?: OutgoingHttpHeaders;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: OutgoingHttpHeaders;
+  readonly body: Buffer;
+}
+
+interface Deleted {
+  readonly atMs: number;
+  /** What a read was answered with right before. */
+  readonly before: Answer;
+}
+
+/** Stands in front of one bucket of an S3 and is as weak as it is told to be at the moment. */
+export class WeakS3 implements AsyncDisposable {
+  weaknesses: Weaknesses = {};
+  readonly #bucket: TestBucket;
+  readonly #target: URL;
+  readonly #agent = new Agent({ keepAlive: true });
+  readonly #server = createServer((request, response) => {
+    this.#serve(request, response).catch(() => response.destroy());
+  });
+  readonly #deleted = new Map<string, Deleted>();
+  readonly #asked: Asked[] = [];
+  #endpoint = "";
+
+  private constructor(at: S3UnderTest, bucket: TestBucket) {
+    this.#bucket = bucket;
+    this.#target = new URL(at.endpoint);
+  }
+
+  static async start(at: S3UnderTest, bucket: TestBucket): Promise<WeakS3> {
+    const weak = new WeakS3(at, bucket);
+    weak.#endpoint = await listen(weak.#server);
+    return weak;
+  }
+
+  get endpoint(): string {
+    return this.#endpoint;
+  }
+
+  /** What it was asked for since this was last looked at. */
+  takeAsked(): readonly Asked[] {
+    return this.#asked.splice(0);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await close(this.#server);
+    this.#agent.destroy();
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = "" } = request;
+    const { pathname } = new URL(request.url ?? "", this.#endpoint);
+    const path = decodeURIComponent(pathname.slice(`/${this.#bucket.name}/`.length));
+    const asked: Asked = { method, key: path === "" ? undefined : path };
+    this.#asked.push(asked);
+    const body = await buffer(request);
+    const said = this.weaknesses.says?.(asked);
+    const {
+      status,
+      headers,
+      body: answer,
+    } = said === undefined ? await this.#answer(request, asked, body) : errorAnswer(said);
+    response.writeHead(status, headers).end(answer);
+  }
+
+  async #answer(request: IncomingMessage, { method, key }: Asked, body: Buffer): Promise<Answer> {
+    const { conditionalWrites, readLagMs = 0 } = this.weaknesses;
+    if (key === undefined) return this.#withLag(await this.#forward(request, body));
+    const old = this.#deleted.get(key);
+    if (method === "GET" && old !== undefined && Date.now() - old.atMs < readLagMs)
+      return old.before;
+    if (method === "DELETE") await this.#remember(key);
+    if (method === "PUT") {
+      this.#deleted.delete(key);
+      if (conditionalWrites === "refused")
+        return errorAnswer({ status: 501, code: "NotImplemented" });
+      // Its signature is over the condition as well: it is put by somebody else.
+      if (conditionalWrites === "ignored") return await this.#overwrite(key, body);
+    }
+    return await this.#forward(request, body);
+  }
+
+  async #overwrite(key: string, body: Buffer): Promise<Answer> {
+    const { name, client } = this.#bucket;
+    await client.send(new PutObjectCommand({ Bucket: name, Key: key, Body: body }));
+    return { status: 200, headers: {}, body: Buffer.alloc(0) };
+  }
+
+  async #remember(key: string): Promise<void> {
+    const got = await this.#bucket.read(key);
+    if (got === undefined) return;
+    const headers = { "content-length": got.length };
+    this.#deleted.set(key, { atMs: Date.now(), before: { status: 200, headers, body: got } });
+  }
+
+  /** The listing as it was a while ago. */
+  #withLag(answer: Answer): Answer {
+    const { listLagMs = 0 } = this.weaknesses;
+    if (listLagMs === 0) return answer;
+    const nowMs = Date.now();
+    const text = answer.body.toString();
+    const prefix = decodeURIComponent(elementOf(text, "Prefix"));
+    const after = decodeURIComponent(elementOf(text, "StartAfter"));
+    const old = [...text.matchAll(/<Contents>.*?<\/Contents>/gs)]
+      .map(([entry]) => entry)
+      .filter((entry) => nowMs - Date.parse(elementOf(entry, "LastModified")) >= listLagMs);
+    const gone = [...this.#deleted].filter(
+      ([key, { atMs }]) => key.startsWith(prefix) && key > after && nowMs - atMs < listLagMs,
+    );
+    const entries = [...old, ...gone.map(([key, { before }]) => entryOf(key, before.body.length))];
+    const sorted = entries.toSorted((a, b) => (elementOf(a, "Key") < elementOf(b, "Key") ? -1 : 1));
+    const rest = text.replaceAll(/<Contents>.*?<\/Contents>/gs, "");
+    const body = Buffer.from(
+      rest.replace("</ListBucketResult>", `${sorted.join("")}</ListBucketResult>`),
+    );
+    return { ...answer, headers: { "content-type": "application/xml" }, body };
+  }
+
+  async #forward(request: IncomingMessage, body: Buffer): Promise<Answer> {
+    const { method, url: path, headers } = request;
+    const { expect: _continue, ...others } = headers;
+    const { hostname, port } = this.#target;
+    const options = { hostname, port, method, path, headers: others, agent: this.#agent };
+    const forwarded = forwardedRequest(options).end(body);
+    const [response]: IncomingMessage[] = await once(forwarded, "response");
+    if (response === undefined) throw new Error("a response event without a response");
+    const { statusCode: status = 0, headers: answered } = response;
+    return { status, headers: answered, body: await buffer(response) };
+  }
+}
+
+function elementOf(xml: string, name: string): string {
+  return new RegExp(`<${name}>([^<]*)</${name}>`).exec(xml)?.[1] ?? "";
+}
+
+function entryOf(key: string, size: number): string {
+  const stamp = new Date().toISOString();
+  const encoded = encodeURIComponent(key);
+  return `<Contents><Key>${encoded}</Key><LastModified>${stamp}</LastModified><Size>${size}</Size></Contents>`;
+}
+
+function errorAnswer({ status, code, headers = {} }: Said): Answer {
+  const body = Buffer.from(`<Error><Code>${code}</Code><Message>weak</Message></Error>`);
+  return { status, headers: { ...headers, "content-type": "application/xml" }, body };
+}
