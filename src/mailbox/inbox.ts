@@ -32,13 +32,15 @@ export async function* scanInbox(
 ): AsyncGenerator<InboxPage> {
   let released = await releasedRequests(box);
   let reports = true;
-  for await (const { requests, cancels, unknown, listedMs } of inboxRounds(box, { skipped })) {
+  for await (const round of inboxRounds(box, { skipped })) {
+    const { requests, cancels, unknown, listedMs } = round;
     reports &&= await reportUnknown(box, unknown);
     const listed = requests.map(({ name, size, cancels: beside }) => ({
       name,
       size,
       cancels: beside,
-      listedMs,
+      // Its cancels sort right behind it, and may lie behind the end of the page: they are looked for by name.
+      listedMs: isCut(round, name) ? -Infinity : listedMs,
     }));
     yield { waiting: inOrder(box, [...released, ...listed]), cancels };
     released = [];
@@ -52,8 +54,8 @@ export interface InboxRound {
   readonly cancels: readonly ListedCancel[];
   /** Names that no rule makes. */
   readonly unknown: readonly ListEntry[];
-  /** Whether somebody has more than was listed. */
-  readonly more: boolean;
+  /** The last keys that were listed of those who have more. */
+  readonly ends: readonly string[];
 }
 
 export interface ListedRequest {
@@ -94,6 +96,12 @@ export async function* inboxRounds(
     listing = await listMore(box, more);
     yield roundOf(box, listing, listedMs);
   }
+}
+
+/** Whether a page ended within what lies under the name of this request. */
+function isCut({ ends }: InboxRound, name: RequestName): boolean {
+  const key = objectKey(name);
+  return ends.some((end) => end.startsWith(key));
 }
 
 /** Lists one request, with the cancels beside it; undefined where there is none of that name. */
@@ -196,7 +204,7 @@ function roundOf(box: Mailbox, { entries, more }: Listing, listedMs: number): In
     requests: requests.map((request) => ({ ...request, cancels: beside(request.name) })),
     cancels,
     unknown,
-    more: more.length > 0,
+    ends: more.map(({ startAfter }) => startAfter),
   };
 }
 

@@ -54,6 +54,21 @@ it("yields what waits, each with the cancels beside it", async () => {
   expect(cancels.map(({ name }) => name.digest16)).toEqual([digest16]);
 });
 
+it("does not take a cancel behind the end of a page for one that is not there", async () => {
+  const runs = Array.from({ length: limits.listPageKeys }, (_, count) =>
+    runNumber(count),
+  ).toSorted();
+  for (const runId of runs) plant("asker", runId);
+  const last = runs.at(-1) ?? runOf("z");
+  const digest16 = digest16Of(digestOf("c"));
+  const [to, from] = [two.doer.name, two.asker.name];
+  two.store.plant(objectKey({ kind: "cancel", to, from, runId: last, digest16 }), utf8("x"));
+  const { waiting } = await scan();
+  expect(waiting).toHaveLength(runs.length);
+  const unsure = waiting.filter(({ listedMs }) => listedMs === -Infinity);
+  expect(unsure.map(({ name, cancels }) => [name.runId, cancels])).toEqual([[last, []]]);
+});
+
 it("costs one request where nothing waits", async () => {
   await scan();
   expect(two.doer.calls).toEqual(["list inbox"]);
