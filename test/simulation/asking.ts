@@ -26,16 +26,22 @@ export function askLater(stage: Stage, from: Machine, to: Machine, most: number)
   const { world } = stage;
   const name = `${from.label} asks ${to.name}`;
   const random = world.randomOf(name);
+  // Now and then more at once than is granted.
+  const burstMs = random.chance(0.2) ? random.integer(0, troubledMs - 6 * minute) : undefined;
   for (let asking = random.integer(0, most); asking > 0; asking -= 1) {
     const plan = planOf(stage, from, to.name, `${name} ${asking}`);
     const patienceMs = random.integer(0, 10) * minute;
     for (let time = random.integer(1, 2); time > 0; time -= 1) {
       const atMs = random.integer(0, troubledMs - 5 * minute);
-      world.plan(atMs, `${name} ${asking}/${time}`, () => {
-        stage.process(from, `ask${asking}`, (mailbox) =>
-          put(stage, from, mailbox, plan, patienceMs),
-        );
-      });
+      world.plan(
+        burstMs === undefined ? atMs : burstMs + (atMs % 1000),
+        `${name} ${asking}/${time}`,
+        () => {
+          stage.process(from, `ask${asking}`, (mailbox) =>
+            put(stage, from, mailbox, plan, patienceMs),
+          );
+        },
+      );
     }
   }
   for (let count = random.integer(0, 2); count > 0; count -= 1)
@@ -46,7 +52,7 @@ export function askLater(stage: Stage, from: Machine, to: Machine, most: number)
 
 function planOf(stage: Stage, from: Machine, to: GatewayName, name: string): Plan {
   const random = stage.world.randomOf(`${name} plan`);
-  const key = random.pick(["k1", "k2", "k3"] as const);
+  const key = random.pick(["k1", "k2", "k3", "k4"] as const);
   const agents =
     stage.weather.gateways === 3
       ? (["report", "retry", "relay"] as const)

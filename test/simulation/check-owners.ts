@@ -47,8 +47,17 @@ export class OwnerChecks {
     return last === undefined || last.by === stateOf(machine);
   }
 
-  /** Nothing is admitted, started, taken over or ended a look's age after another state has claimed the name. */
+  /**
+   * Nothing is admitted, started, taken over or ended a look's age after another state has claimed the name, nor
+   * under a clock that is behind what the state has seen.
+   */
   checkServes(machine: Machine, life: Life, { runId }: Receipt): void {
+    const { highestClockMs } = machine.disk.content.meta;
+    if (life.clock.now() < highestClockMs - limits.clockStepMs)
+      this.#ledger.violate(
+        "promise 1",
+        `${life.name} decides about ${runId} by a clock that is behind`,
+      );
     const self = stateOf(machine);
     const claims = this.#claims.get(machine.name) ?? [];
     const own = claims.filter(({ by }) => by === self).map(({ generation }) => generation);

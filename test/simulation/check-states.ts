@@ -4,6 +4,8 @@ import { requestDigestOf } from "../../src/protocol/run-id.ts";
 import type { StoredOutbox } from "../../src/state/records.ts";
 import { keptUntilMs } from "../../src/state/rules.ts";
 import type { QuarantineEntry } from "../../src/state/state.ts";
+import { AdmissionChecks } from "./check-admission.ts";
+import type { Weather } from "./weather.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Life } from "./life.ts";
 import type { Machine } from "./machine.ts";
@@ -22,11 +24,13 @@ const retention = { skewMs: limits.skewMs, retentionMs: limits.retentionMs };
 export class StateChecks {
   readonly #ledger: Ledger;
   readonly #owners: OwnerChecks;
+  readonly #admissions: AdmissionChecks;
   readonly #seen = new Map<string, Seen>();
 
-  constructor(ledger: Ledger, owners: OwnerChecks) {
+  constructor(ledger: Ledger, owners: OwnerChecks, weather: Weather) {
     this.#ledger = ledger;
     this.#owners = owners;
+    this.#admissions = new AdmissionChecks(ledger, weather);
   }
 
   /** What the machine's power, or its operator, changed is nobody's commit. */
@@ -39,15 +43,21 @@ export class StateChecks {
     });
   }
 
-  committed(machine: Machine, life: Life): void {
+  /** Answers with the receipts that were written. */
+  committed(machine: Machine, life: Life): readonly Receipt[] {
+    const written: Receipt[] = [];
     const seen = this.#seen.get(machine.label);
-    if (seen === undefined) return this.rewound(machine);
+    if (seen === undefined) return written;
     const { receipts, outbox, quarantine } = machine.disk.content;
-    changes(seen.receipts, receipts, (before, now) => this.#receipt(machine, life, before, now));
+    changes(seen.receipts, receipts, (before, now) => {
+      this.#receipt(machine, life, before, now);
+      if (now !== undefined) written.push(now);
+    });
     changes(seen.outbox, outbox, (before, now) => this.#outbox(machine, life, before, now));
     changes(seen.quarantine, quarantine, (before, now) =>
       this.#quarantine(machine, life, before, now),
     );
+    return written;
   }
 
   #receipt(
@@ -62,10 +72,10 @@ export class StateChecks {
     }
     if (machine.world.traced) machine.world.tell(life.name, `commits: ${told(now)}`);
     if (before === undefined || isMove(before, now)) this.#owners.checkServes(machine, life, now);
-    if (before === undefined) return this.#checkOneAdmitted(machine, now);
+    if (before === undefined) return this.#admissions.decided(machine, life, now);
     this.#checkOutcome(before, now);
     this.#checkLease(machine, life, before);
-    if (now.state === "running" && before.state !== "running") this.#checkInTime(now);
+    if (now.state === "running" && before.state !== "running") this.#checkStart(machine, now);
   }
 
   #receiptGoes(machine: Machine, life: Life, receipt: Receipt): void {
@@ -83,18 +93,18 @@ export class StateChecks {
 
   /** What was committed of an outcome stays, and what has ended stays ended. */
   #checkOutcome(before: Receipt, now: Receipt): void {
-    const said = JSON.stringify(before.outcome ?? before.ended?.terminal?.payload ?? null);
-    const says = JSON.stringify(now.outcome ?? now.ended?.terminal?.payload ?? null);
-    const reopened = before.ended !== null && now.ended === null;
-    const silenced = before.ended !== null && before.ended.terminal === null && says !== said;
-    if (reopened || silenced || (said !== "null" && said !== says))
+    const [said, says] = [outcomeOf(before), outcomeOf(now)];
+    const silenced = before.ended !== null && before.ended.terminal === null;
+    const isOther = (silenced || said !== undefined) && said !== says;
+    if (isOther || (before.ended !== null && now.ended === null))
       this.#ledger.violate("promise 2", `${now.runId} went from ${said} to ${says}`);
-    if (
-      now.attempt < before.attempt ||
-      now.starts < before.starts ||
-      now.starts > before.starts + 1
-    )
+    const starts = now.starts - before.starts;
+    if (now.attempt < before.attempt || starts < 0 || starts > 1)
       this.#ledger.violate("promise 2", `${now.runId} goes back, or over a start`);
+    const status = now.ended?.terminal?.payload.status;
+    const saysNever = status === "expired" || status === "refused";
+    if (before.ended === null && now.starts > 0 && saysNever)
+      this.#ledger.violate("promise 2", `${now.runId} ends ${status}, and was started`);
   }
 
   /** An open run is its worker's, unless that is gone, or hung, or of a state that was recovered since. */
@@ -113,20 +123,28 @@ export class StateChecks {
     );
   }
 
-  #checkInTime({ runId, exp, deadline, runningSinceMs }: Receipt): void {
+  #checkStart(
+    { trust }: Machine,
+    { runId, from, kind, agent, exp, deadline, request, ...run }: Receipt,
+  ): void {
+    const { runningSinceMs, tenant } = run;
+    const asked = {
+      from,
+      kind,
+      agent,
+      bytes: request.length,
+      ...(tenant === null ? {} : { tenant }),
+    };
+    if (trust?.refusalOf(asked) !== undefined)
+      this.#ledger.violate(
+        "promise 3",
+        `${runId} was started, though ${from} is granted it no more`,
+      );
     const nowMs = runningSinceMs ?? Infinity;
     if (nowMs >= exp * 1000 + 2 * limits.skewMs)
       this.#ledger.violate("promise 1", `${runId} was started when it had long expired`);
     if (deadline !== null && nowMs >= deadline * 1000)
       this.#ledger.violate("promise 3", `${runId} was started after its deadline`);
-  }
-
-  #checkOneAdmitted({ disk }: Machine, now: Receipt): void {
-    const admitted = [...disk.content.receipts.values()].filter(
-      (receipt) => receipt.admitted && receipt.runId === now.runId && receipt.from === now.from,
-    );
-    if (admitted.length > 1)
-      this.#ledger.violate("promise 1", `two requests were admitted as ${now.runId}`);
   }
 
   #outbox(
@@ -204,6 +222,11 @@ function changes<Key, Value>(
     changed(before, undefined);
     seen.delete(key);
   }
+}
+
+function outcomeOf({ outcome, ended }: Receipt): string | undefined {
+  const payload = outcome ?? ended?.terminal?.payload;
+  return payload === undefined ? undefined : JSON.stringify(payload);
 }
 
 /** An admission, a takeover, a start or an end: what only the state that serves a name may do. */

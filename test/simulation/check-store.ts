@@ -84,6 +84,7 @@ export class StoreChecks implements BucketWatch {
   onPut(key: string, bytes: Uint8Array, by: User): void {
     const name = parseObjectKey(key);
     this.#putMs.set(key, by.machine.world.nowMs);
+    if (name?.kind === "cancel") this.#ledger.cancels.set(key, by.machine.world.nowMs);
     if (name?.kind === "owner") this.#owners.claimed(by.machine, name.generation);
     if (name?.kind !== "frames") return;
     const payload = framesIn(bytes);
@@ -136,6 +137,7 @@ export class StoreChecks implements BucketWatch {
   onDelete(key: string, by: User): void {
     const name = parseObjectKey(key);
     const { machine, life } = by;
+    this.#ledger.cancels.delete(key);
     const reader = name === undefined ? undefined : "to" in name ? name.to : name.gateway;
     if (name === undefined || reader !== machine.name)
       return this.#ledger.violate("promise 4", `${life.name} deleted ${key}, which is not its own`);

@@ -1,6 +1,7 @@
 import type { RunId, WorkerId } from "../../src/base/names.ts";
 import type { Work } from "../../src/handlers/handler.ts";
 import type { PlacedFrame } from "../../src/mailbox/frame-reader.ts";
+import type { Receipt } from "../../src/protocol/receipt.ts";
 import type { TerminalPayload } from "../../src/protocol/frame.ts";
 import { AnswerChecks } from "./check-answers.ts";
 import { OwnerChecks } from "./check-owners.ts";
@@ -31,7 +32,7 @@ export class Checker implements BucketWatch {
     this.#ledger = new Ledger(world);
     this.#owners = new OwnerChecks(this.#ledger);
     this.#starts = new StartChecks(this.#ledger);
-    this.#states = new StateChecks(this.#ledger, this.#owners);
+    this.#states = new StateChecks(this.#ledger, this.#owners, weather);
     this.#store = new StoreChecks(this.#ledger, this.#owners, weather);
     this.#answers = new AnswerChecks(this.#ledger);
   }
@@ -71,9 +72,9 @@ export class Checker implements BucketWatch {
     this.#answers.told(machine, runId, terminal);
   }
 
-  /** A process has changed the state, visibly to all processes of its machine. */
-  committed(machine: Machine, life: Life): void {
-    this.#states.committed(machine, life);
+  /** A process has changed the state, visibly to all processes of its machine: answers with what is new of runs. */
+  committed(machine: Machine, life: Life): readonly Receipt[] {
+    return this.#states.committed(machine, life);
   }
 
   /** What the state had not made durable is gone, by no process's doing. */

@@ -39,19 +39,26 @@ function losePowerLater({ world }: Stage, machine: Machine): void {
  * The home is lost: an older copy is put back, or an empty state is made; the operator says `state recover`, at once
  * or after the gateway has found out. It can find out only if it claimed its name since the copy: SPEC.md says so.
  */
-function loseHomeLater({ world, weather, checker }: Stage, machine: Machine): void {
+function loseHomeLater(stage: Stage, machine: Machine): void {
+  const { world, weather, checker } = stage;
   const random = world.randomOf(`${machine.label} home`);
   const lossMs = random.integer(5 * minute, troubledMs - 5 * minute);
-  // Often a copy of the last moments: then some of its runs are open.
-  const copyMs = random.chance(0.5) ? lossMs - random.integer(0, 3000) : random.integer(0, lossMs);
   const noticeMs = random.chance(0.5) ? 0 : random.integer(1, 5) * minute;
   let copy = machine.disk.snapshot();
   let copiedMs = 0;
-  world.schedule(copyMs, () => {
+  const makeCopy = (): void => {
     copy = machine.disk.snapshot();
     copiedMs = world.elapsedMs;
-  });
+  };
+  // Often a copy of the last moments, or of a bad one: then some of its runs are open.
+  if (random.chance(0.4)) stage.copiers.set(machine.label, makeCopy);
+  else
+    world.schedule(
+      random.chance(0.5) ? lossMs - random.integer(0, 3000) : random.integer(0, lossMs),
+      makeCopy,
+    );
   world.plan(lossMs, `${machine.label} home`, () => {
+    stage.copiers.delete(machine.label);
     const isLost = weather.home === "lost";
     const ago = Math.round((world.elapsedMs - copiedMs) / 1000);
     const what = isLost ? "loses its home" : `gets a copy of its home from ${ago} s ago put back`;
@@ -82,27 +89,36 @@ function damageLater({ world }: Stage, machine: Machine): void {
 }
 
 /**
- * A whole machine is copied, and both run on. A copy from before the first claim may do so from any moment on;
- * a later one has to find a claim that is younger than itself and a look old, as SPEC.md says.
+ * A whole machine is copied, and both run on. A copy from before the first claim may do so from any moment on; a
+ * later one has to find a claim that is younger than itself, as SPEC.md says, or is recovered by its operator.
  */
 function copyLater(stage: Stage, machine: Machine): void {
   const { world, checker } = stage;
   const random = world.randomOf(`${machine.label} copy`);
   const label = `${machine.name}-copy`;
-  const isUnused = random.chance(0.6);
-  const copyMs = isUnused ? 0 : random.integer(0, troubledMs / 2);
+  const how = random.pick(["unused", "later", "recovered"] as const);
+  const copyMs = how === "unused" ? 0 : random.integer(0, troubledMs / 2);
+  const startMs = random.integer(copyMs + minute, troubledMs - minute);
   world.schedule(copyMs, () => {
     const copy = machine.copy(label, new SimClock(world, label, stage.weather.clocks));
     const { generation } = copy.disk.content.meta;
-    world.plan(random.integer(2 * minute, troubledMs - copyMs), `${machine.label} copy`, () => {
+    world.plan(startMs - copyMs, `${machine.label} copy`, () => {
       const finds = checker.highestClaim(machine) > generation;
-      if (!isUnused && !finds) return;
-      world.tell(label, `begins to run, a copy of ${machine.label} from minute ${copyMs / minute}`);
+      if (how === "later" && !finds) return;
+      const minutes = Math.round((startMs - copyMs) / minute);
+      world.tell(label, `begins to run, a copy of ${machine.label} from ${minutes} minutes ago`);
       copy.trust = machine.trust;
       checker.watch(copy);
       stage.machines.push(copy);
+      if (how === "recovered") takeName(machine, copy);
       const durationMs = troubledMs - world.elapsedMs;
       workUntil(stage, copy, { name: "copy", durationMs, everyMs: minute });
     });
   });
+}
+
+/** The name is the copy's from here on: what becomes of the original's runs is for people to find out. */
+function takeName(original: Machine, copy: Machine): void {
+  for (const machine of [original, copy]) machine.stateWasLost = true;
+  void copy.recover();
 }

@@ -1,6 +1,9 @@
 import { limits } from "../../src/base/limits.ts";
+import { signEnvelope } from "../../src/protocol/envelope.ts";
+import { encodeFrames } from "../../src/protocol/frame.ts";
 import { digest16Of, objectKey, parseObjectKey } from "../../src/protocol/object-key.ts";
 import { requestDigestOf } from "../../src/protocol/run-id.ts";
+import { framesIn } from "./rogue.ts";
 import type { SeededRandom } from "./seeded-random.ts";
 import { minute, troubledMs, type Stage } from "./stage.ts";
 
@@ -35,7 +38,7 @@ function lie(stage: Stage, random: SeededRandom): void {
   // The owner keys are what tells a state of its twin: to hide them is a limit that SPEC.md states.
   const mustStay = isClaim(victim) && stage.weather.home !== "kept";
   const bytes = bucket.objects.get(victim)?.bytes ?? new Uint8Array();
-  const choice = random.integer(0, 8);
+  const choice = random.integer(0, 9);
   const forge = (key: string, forged: Uint8Array): void => {
     if (mustStay && key === victim) return;
     world.tell("bucket", `has other bytes at ${key} from now on`);
@@ -62,9 +65,28 @@ function lie(stage: Stage, random: SeededRandom): void {
     case 7:
       // Grown after it was listed, or from the start: the listing says which.
       return forge(victim, tooLarge);
+    case 8:
+      return forge(victim, madeUp(stage, victim, bytes) ?? bytes);
     default:
       return forge(`${victim}${random.pick(["x", "/x", "\n", "-0"] as const)}`, bytes);
   }
+}
+
+/** What would stand there if somebody believed whoever has no key: other frames, in order but for their signature. */
+function madeUp({ machines }: Stage, key: string, bytes: Uint8Array): Uint8Array | undefined {
+  const name = parseObjectKey(key);
+  const payload = framesIn(bytes);
+  const stranger = machines.find(
+    (machine) => name?.kind === "frames" && machine.name !== name.from,
+  );
+  if (name?.kind !== "frames" || payload === undefined || stranger === undefined) return undefined;
+  const frames = payload.frames.map((frame) =>
+    frame.event === "textDelta" ? { ...frame, payload: { text: "made up" } } : frame,
+  );
+  const { realm, signingKey } = stranger;
+  const claims = { iss: name.from, aud: name.to, iat: 1 };
+  const plain = encodeFrames({ ...payload, frames });
+  return signEnvelope("frames", claims, plain, signingKey, { realm, key });
 }
 
 const tooLarge = new Uint8Array(limits.maxEnvelopeBytes + 1);

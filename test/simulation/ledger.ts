@@ -26,6 +26,8 @@ export class Ledger {
   readonly published = new Map<string, Set<string>>();
   /** Runs of which an ended receipt, or a transcript, was collected, by machine. */
   readonly collected = new Set<string>();
+  /** Since when cancels lie there, by key. */
+  readonly cancels = new Map<string, number>();
   readonly #workers = new Map<WorkerId, { readonly machine: Machine; readonly life: Life }>();
   readonly #workerOf = new Map<Life, WorkerId>();
 

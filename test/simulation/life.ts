@@ -115,7 +115,7 @@ export class Life {
     ]);
     const laterMs = random.integer(1000, random.chance(0.2) ? 3_600_000 : 60_000);
     const [thereMs, backMs] = [random.integer(1, 30), random.integer(1, 30)];
-    if (fate === "pause") this.#pause(label);
+    if (fate === "pause") this.pauseFor(this.#pauseMs(), `before ${label}`);
     return new Promise((resolve, reject) => {
       const lost = (): void => {
         this.world.tell(this.name, `is told that ${label} failed (${fate})`);
@@ -171,15 +171,16 @@ export class Life {
     this.#alive = false;
   }
 
-  /** As SIGSTOP does, or a closed lid: nothing of this process happens for a while. */
-  #pause(label: string): void {
+  #pauseMs(): number {
     const { random } = this;
-    const ms = random.chance(0.5)
-      ? random.integer(1000, 120_000)
-      : random.integer(600_000, 5_400_000);
+    return random.chance(0.5) ? random.integer(1000, 120_000) : random.integer(600_000, 5_400_000);
+  }
+
+  /** As SIGSTOP does, or a closed lid: nothing of this process happens for a while. */
+  pauseFor(ms: number, when: string): void {
     this.#paused = true;
     this.#pausedUntilMs = this.world.nowMs + ms;
-    this.world.tell(this.name, `stands still for ${Math.round(ms / 1000)} s, before ${label}`);
+    this.world.tell(this.name, `stands still for ${Math.round(ms / 1000)} s, ${when}`);
   }
 
   #sleep(ms: number, signal?: AbortSignal): Promise<void> {

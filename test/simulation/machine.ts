@@ -2,6 +2,7 @@ import { silentLogger } from "../../src/base/log.ts";
 import { isWorkerId, type GatewayName, type Realm, type WorkerId } from "../../src/base/names.ts";
 import { PosternError } from "../../src/base/errors.ts";
 import { newNonce, type Mailbox } from "../../src/mailbox/mailbox.ts";
+import type { Receipt } from "../../src/protocol/receipt.ts";
 import type { SigningKey } from "../../src/protocol/keys.ts";
 import type { MemoryContent } from "../../src/state/memory-records.ts";
 import type { State } from "../../src/state/state.ts";
@@ -25,6 +26,8 @@ export interface MachineParts {
   readonly checker: Checker;
   readonly clock: SimClock;
   readonly faults: () => Faults;
+  /** Told of each commit about a run, by whom. */
+  readonly onReceipt: (machine: Machine, life: Life, receipt: Receipt) => void;
 }
 
 /** One home of a gateway, and the machine that it lies on: what outlives its processes. */
@@ -130,7 +133,10 @@ export class Machine {
 
   /** The machine's state as one process has it: each step is one operation, and is looked at by the checker. */
   #stateOf(life: Life): State {
-    const onCommit = (): void => this.#parts.checker.committed(this, life);
+    const onCommit = (): void => {
+      for (const receipt of this.#parts.checker.committed(this, life))
+        this.#parts.onReceipt(this, life, receipt);
+    };
     const records = new SimRecords(this.disk, life, onCommit);
     return new Proxy(new RecordState(records, life.clock), {
       get: (state, name) => {

@@ -2,7 +2,7 @@ import { toSeconds } from "../../src/base/clock.ts";
 import { limits } from "../../src/base/limits.ts";
 import { parseAgentName, parseGatewayName, type GatewayName } from "../../src/base/names.ts";
 import { parseEnvelope, signEnvelope } from "../../src/protocol/envelope.ts";
-import { decodeFrames, encodeFrames } from "../../src/protocol/frame.ts";
+import { decodeFrames, encodeFrames, type FramesPayload } from "../../src/protocol/frame.ts";
 import { objectKey, parseObjectKey } from "../../src/protocol/object-key.ts";
 import { encodeRequest, type RequestPayload } from "../../src/protocol/request.ts";
 import { runIdOf } from "../../src/protocol/run-id.ts";
@@ -115,7 +115,8 @@ function forkChain({ world, bucket, machines }: Stage, random: SeededRandom): vo
   );
 }
 
-function framesIn(bytes: Uint8Array) {
+/** Undefined for what are no frames. */
+export function framesIn(bytes: Uint8Array): FramesPayload | undefined {
   try {
     return decodeFrames(parseEnvelope("frames", bytes).untrustedPayload);
   } catch {

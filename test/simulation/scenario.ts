@@ -11,6 +11,7 @@ import { troublePeers } from "./rogue.ts";
 import { SimClock } from "./sim-clock.ts";
 import { Bucket } from "./sim-store.ts";
 import { minute, Stage, troubledMs } from "./stage.ts";
+import { Strikes } from "./strikes.ts";
 import { trust, troubleTrust } from "./trust-trouble.ts";
 import { bucketLies, drawWeather } from "./weather.ts";
 import { pollUntil, releaseBetween, tidyLater, workUntil } from "./working.ts";
@@ -44,6 +45,8 @@ export class Scenario {
     const checker = new Checker(world, weather);
     const bucket = new Bucket(world);
     this.#stage = new Stage({ world, weather, checker, bucket });
+    const strikes = new Strikes(this.#stage);
+    const onReceipt = strikes.committed.bind(strikes);
     const realm = parseRealm("sim");
     for (const label of ["asker", "doer", "other"].slice(0, weather.gateways)) {
       const signingKey = signingKeyFromSeed(world.randomOf(`${label} key`).bytes(32));
@@ -51,7 +54,7 @@ export class Scenario {
       const name = parseGatewayName(label);
       const { faults } = this.#stage;
       const parts = { label, name, realm, signingKey, world, bucket, checker, clock, faults };
-      const machine = new Machine(parts);
+      const machine = new Machine({ ...parts, onReceipt });
       checker.watch(machine);
       this.#stage.machines.push(machine);
     }

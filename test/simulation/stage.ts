@@ -23,8 +23,11 @@ export class Stage {
   readonly machines: Machine[] = [];
   /** What was asked so far, and from where. */
   readonly runs: { readonly machine: Machine; readonly runId: RunId }[] = [];
+  /** How operators make copies of their homes, by label; most never do. */
+  readonly copiers = new Map<string, () => void>();
   readonly #expected: ReadonlySet<ErrorCode>;
   #faults: Faults;
+  #calm = false;
 
   constructor(parts: {
     readonly world: World;
@@ -42,8 +45,18 @@ export class Stage {
 
   readonly faults = (): Faults => this.#faults;
 
+  /** Copies a home whose operator makes copies, while an admitted run of it has not begun. */
+  copyNow(machine: Machine): void {
+    this.copiers.get(machine.label)?.();
+  }
+
   calm(): void {
     this.#faults = noFaults;
+    this.#calm = true;
+  }
+
+  get isCalm(): boolean {
+    return this.#calm;
   }
 
   /** One process from start to end. What it reports must be a code that such trouble explains. */

@@ -1,3 +1,4 @@
+import type { GatewayName } from "../../src/base/names.ts";
 import type { Machine } from "./machine.ts";
 import { minute, troubledMs, type Stage } from "./stage.ts";
 import { trustIn, type Opinion } from "./trust.ts";
@@ -32,6 +33,23 @@ function think(
     peers.map((peer) => ({ peer, opinion: peer === about ? thinks : "granted" })),
     version,
   );
+}
+
+/** An operator withdraws what a peer may ask, this very moment, and grants it again later. */
+export function withdrawGrant(stage: Stage, machine: Machine, peer: GatewayName): void {
+  const { world, machines, weather } = stage;
+  const about = machines.find(({ name }) => name === peer);
+  // Of two operators at once, one would bring the other's document back.
+  if (weather.mistrust !== "none" || about === undefined) return;
+  const version = 1 + (machine.trust?.version ?? 0);
+  world.tell(machine.label, `grants ${peer} nothing from now on`);
+  think(stage, machine, version, about, "ungranted");
+  world.schedule(2 * minute, () => {
+    // Meanwhile it may have been withdrawn once more.
+    if (machine.trust?.version !== version) return;
+    world.tell(machine.label, `grants ${peer} all again`);
+    trust(stage, machine, version + 1);
+  });
 }
 
 /** A key counts only after some time; an operator then lets in what was refused until then. */

@@ -20,6 +20,10 @@ export type HomeWeather = "kept" | "put back" | "lost" | "damaged" | "copied";
  */
 export type StoreWeather = "fair" | "forked" | "stale";
 
+/** What comes right after a commit. */
+export const strikeKinds = ["pause", "crash", "power", "grant", "cancel"] as const;
+export type Strike = (typeof strikeKinds)[number];
+
 /**
  * What kind of trouble one seed has in store. All six promises are held against all of it, but for what
  * SPEC.md states as limits:
@@ -41,6 +45,8 @@ export interface Weather {
   readonly crowd: 1 | 2 | 4;
   /** Whether a callee signs a second chain of frames beside its first. */
   readonly twoTongues: boolean;
+  /** How often trouble comes right after a commit as well, and of what kind. */
+  readonly strikes: { readonly chance: number; readonly kind: Strike | "any" };
 }
 
 export function drawWeather(random: SeededRandom): Weather {
@@ -67,6 +73,10 @@ export function drawWeather(random: SeededRandom): Weather {
     clocks: astray === "wild" && home !== "kept" ? "drifting" : astray,
     crowd: random.pick([1, 1, 2, 4] as const),
     twoTongues: random.chance(0.15),
+    strikes: {
+      chance: random.pick([0, 0, 0.2, 0.6] as const),
+      kind: random.pick(["any", "any", "any", ...strikeKinds] as const),
+    },
   };
 }
 
