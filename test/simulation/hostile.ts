@@ -1,9 +1,9 @@
+import { toSeconds } from "../../src/base/clock.ts";
 import { limits } from "../../src/base/limits.ts";
 import { signEnvelope } from "../../src/protocol/envelope.ts";
-import { encodeFrames } from "../../src/protocol/frame.ts";
+import { encodeFrames, noPrev } from "../../src/protocol/frame.ts";
 import { digest16Of, objectKey, parseObjectKey } from "../../src/protocol/object-key.ts";
 import { requestDigestOf } from "../../src/protocol/run-id.ts";
-import { framesIn } from "./rogue.ts";
 import type { SeededRandom } from "./seeded-random.ts";
 import { minute, troubledMs, type Stage } from "./stage.ts";
 
@@ -38,7 +38,7 @@ function lie(stage: Stage, random: SeededRandom): void {
   // The owner keys are what tells a state of its twin: to hide them is a limit that SPEC.md states.
   const mustStay = isClaim(victim) && stage.weather.home !== "kept";
   const bytes = bucket.objects.get(victim)?.bytes ?? new Uint8Array();
-  const choice = random.integer(0, 9);
+  const choice = random.integer(0, 8);
   const forge = (key: string, forged: Uint8Array): void => {
     if (mustStay && key === victim) return;
     world.tell("bucket", `has other bytes at ${key} from now on`);
@@ -65,47 +65,39 @@ function lie(stage: Stage, random: SeededRandom): void {
     case 7:
       // Grown after it was listed, or from the start: the listing says which.
       return forge(victim, tooLarge);
-    case 8:
-      return forge(victim, madeUp(stage, victim, bytes) ?? bytes);
     default:
       return forge(`${victim}${random.pick(["x", "/x", "\n", "-0"] as const)}`, bytes);
   }
 }
 
-/** What would stand there if somebody believed whoever has no key: other frames, in order but for their signature. */
-function madeUp({ machines }: Stage, key: string, bytes: Uint8Array): Uint8Array | undefined {
-  const name = parseObjectKey(key);
-  const payload = framesIn(bytes);
-  const stranger = machines.find(
-    (machine) => name?.kind === "frames" && machine.name !== name.from,
-  );
-  if (name?.kind !== "frames" || payload === undefined || stranger === undefined) return undefined;
-  const frames = payload.frames.map((frame) =>
-    frame.event === "textDelta" ? { ...frame, payload: { text: "made up" } } : frame,
-  );
-  const { realm, signingKey } = stranger;
-  const claims = { iss: name.from, aud: name.to, iat: 1 };
-  const plain = encodeFrames({ ...payload, frames });
-  return signEnvelope("frames", claims, plain, signingKey, { realm, key });
-}
-
 const tooLarge = new Uint8Array(limits.maxEnvelopeBytes + 1);
 
-/** Lies where a waiting request's answer is going to be: its writer meets other bytes there. */
-function squat({ world, bucket }: Stage, random: SeededRandom): void {
+/**
+ * Lies where a waiting request's answer is going to be: its writer meets other bytes there, and its reader an answer
+ * that is in order but for its signature.
+ */
+function squat({ world, bucket, machines }: Stage, random: SeededRandom): void {
   const waiting = [...bucket.objects].flatMap(([key, { bytes }]) => {
     const name = parseObjectKey(key);
-    return name?.kind === "request" ? [{ name, bytes }] : [];
+    return name?.kind === "request" ? [{ name, requestDigest: requestDigestOf(bytes) }] : [];
   });
   const victim = random.pick(waiting);
-  if (victim === undefined) return;
+  const stranger = machines.find(({ name }) => name !== victim?.name.to);
+  if (victim === undefined || stranger === undefined) return;
+  const { requestDigest } = victim;
   const { to, from, runId } = victim.name;
-  const digest16 = digest16Of(requestDigestOf(victim.bytes));
+  const digest16 = digest16Of(requestDigest);
   const attempt = random.integer(1, 2);
   const seq = random.integer(0, 2);
   const key = objectKey({ kind: "frames", to: from, from: to, runId, digest16, attempt, seq });
   world.tell("bucket", `holds other bytes at ${key}`);
-  bucket.put(key, random.bytes(40));
+  if (random.chance(0.5)) return void bucket.put(key, random.bytes(40));
+  const end = { status: "succeeded", result: "made up" } as const;
+  const frames = [{ event: "terminal", payload: end, at: world.nowMs } as const];
+  const plain = encodeFrames({ runId, requestDigest, attempt, seq, prev: noPrev, frames });
+  const claims = { iss: to, aud: from, iat: toSeconds(world.nowMs) };
+  const { realm, signingKey } = stranger;
+  bucket.put(key, signEnvelope("frames", claims, plain, signingKey, { realm, key }));
 }
 
 function flipped(bytes: Uint8Array, bit: number): Uint8Array {

@@ -11,6 +11,8 @@ export interface Faults {
   readonly repeat: number;
   readonly crash: number;
   readonly pause: number;
+  /** A pause right before a decision about a run, for which everything has been looked at. */
+  readonly hesitate: number;
 }
 
 export const noFaults: Faults = {
@@ -20,6 +22,7 @@ export const noFaults: Faults = {
   repeat: 0,
   crash: 0,
   pause: 0,
+  hesitate: 0,
 };
 
 export interface LifeParts {
@@ -76,7 +79,9 @@ export class Life {
       ["crash-before", faults.crash],
       ["crash-after", faults.crash],
       ["fail-before", faults.failBefore / 4],
+      ["pause", label === "state.stepRun" ? faults.hesitate : 0],
     ]);
+    if (fate === "pause") this.pauseFor(this.#pauseMs(), `before ${label}`);
     return new Promise((resolve, reject) => {
       this.whenAwake(random.integer(0, 3), () => {
         if (fate === "crash-before") return this.#crash(`before ${label}`);

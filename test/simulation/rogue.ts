@@ -23,6 +23,8 @@ export function troublePeers(stage: Stage): void {
       world.plan(random.integer(0, troubledMs), `rogue ${count}`, () =>
         sendRogue(stage, peer, victim, world.randomOf(`rogue ${count}`)),
       );
+  if (weather.flood)
+    world.plan(random.integer(0, troubledMs / 2), "flood", () => flood(stage, victim));
   if (!weather.twoTongues) return;
   for (
     let atMs = random.integer(0, minute);
@@ -32,6 +34,19 @@ export function troublePeers(stage: Stage): void {
     world.plan(atMs, `second tongue at ${atMs}`, () =>
       forkChain(stage, world.randomOf(`tongue ${atMs}`)),
     );
+}
+
+/** More than quarantine has room for, of senders whom nobody knows. */
+function flood({ world, bucket }: Stage, victim: Machine): void {
+  const junk = new Uint8Array(limits.maxEnvelopeBytes);
+  const room = limits.quarantineBytesPerPeer / junk.length;
+  world.tell("bucket", `is flooded with requests to ${victim.label}`);
+  for (let count = 0; count <= room + 2; count += 1) {
+    const from = parseGatewayName(`stranger-${count % 3}`);
+    const parts = { realm: victim.realm, caller: from, tenant: undefined, callee: victim.name };
+    const runId = runIdOf({ ...parts, idempotencyKey: `${count}` });
+    bucket.put(objectKey({ kind: "request", to: victim.name, from, runId }), junk);
+  }
 }
 
 /** Other people's names, names that are not the hash of their content, endless times to live. None of it may run. */
@@ -116,7 +131,7 @@ function forkChain({ world, bucket, machines }: Stage, random: SeededRandom): vo
 }
 
 /** Undefined for what are no frames. */
-export function framesIn(bytes: Uint8Array): FramesPayload | undefined {
+function framesIn(bytes: Uint8Array): FramesPayload | undefined {
   try {
     return decodeFrames(parseEnvelope("frames", bytes).untrustedPayload);
   } catch {

@@ -43,6 +43,8 @@ export interface Weather {
   readonly clocks: ClockWeather;
   /** How many processes of a machine begin at once, at most. */
   readonly crowd: 1 | 2 | 4;
+  /** Whether strangers send more than there is room for. */
+  readonly flood: boolean;
   /** Whether a callee signs a second chain of frames beside its first. */
   readonly twoTongues: boolean;
   /** How often trouble comes right after a commit as well, and of what kind. */
@@ -55,6 +57,10 @@ export function drawWeather(random: SeededRandom): Weather {
     ...(["kept", "kept", "kept", "kept", "kept", "kept"] as const),
     ...(["put back", "lost", "damaged", "copied"] as const),
   ] as const);
+  const strikes = {
+    chance: random.pick([0, 0, 0.2, 0.6] as const),
+    kind: random.pick(["any", "any", "any", ...strikeKinds] as const),
+  };
   const astray = random.pick(["steady", "steady", "drifting", "stepping", "wild"] as const);
   return {
     gateways: random.chance(0.2) ? 3 : 2,
@@ -65,6 +71,7 @@ export function drawWeather(random: SeededRandom): Weather {
       repeat: 0.03 * much,
       crash: 0.01 * much,
       pause: 0.006 * much,
+      hesitate: strikes.kind === "pause" ? strikes.chance / 10 : 0.001 * much,
     },
     hostility: random.pick(["none", "none", "plants", "lies"] as const),
     store: random.pick(["fair", "fair", "fair", "forked", "stale"] as const),
@@ -72,11 +79,9 @@ export function drawWeather(random: SeededRandom): Weather {
     home,
     clocks: astray === "wild" && home !== "kept" ? "drifting" : astray,
     crowd: random.pick([1, 1, 2, 4] as const),
+    flood: random.chance(0.02),
     twoTongues: random.chance(0.15),
-    strikes: {
-      chance: random.pick([0, 0, 0.2, 0.6] as const),
-      kind: random.pick(["any", "any", "any", ...strikeKinds] as const),
-    },
+    strikes,
   };
 }
 
