@@ -79,7 +79,7 @@ export function drawWeather(random: SeededRandom): Weather {
     home,
     clocks: astray === "wild" && home !== "kept" ? "drifting" : astray,
     crowd: random.pick([1, 1, 2, 4] as const),
-    flood: random.chance(0.02),
+    flood: random.chance(0.005),
     twoTongues: random.chance(0.15),
     strikes,
   };
