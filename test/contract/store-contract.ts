@@ -209,12 +209,13 @@ export function storeContract(name: string, options: StoreContractOptions): void
             clock: systemClock,
             random: systemRandom,
           });
-          expect(probe).toEqual({
+          expect(probe).toMatchObject({
             conditionalPut: "atomic",
             winners: 1,
             racers: limits.probeRacers,
             listed: true,
             deleted: true,
+            lagMs: 0,
             clockOffsetMs: 0,
           });
           expect(await keysOf({ prefix: "" })).toEqual([]);
