@@ -1,6 +1,9 @@
 import type { Outcome } from "./scenario.ts";
 import { simulate } from "./simulate.ts";
 
+/** Runs the same seed with nothing but these doings and troubles. */
+export type Run = (only: ReadonlySet<string>, traced: boolean) => Promise<Outcome>;
+
 /** Tries that a search for a smaller story may take. */
 const mostTries = 1500;
 
@@ -9,7 +12,7 @@ const mostTries = 1500;
  * doings that happened, ever smaller parts are left out, until none can be (Zeller and Hildebrandt, "Simplifying and
  * isolating failure-inducing input", ddmin). Deterministic. `whole` is the seed's outcome with all of it.
  */
-export async function shrink(whole: Outcome): Promise<Outcome> {
+export async function shrink(whole: Outcome, run: Run = runOf(whole)): Promise<Outcome> {
   const kind = kindOf(whole);
   let smallest = whole;
   let parts = 2;
@@ -20,7 +23,7 @@ export async function shrink(whole: Outcome): Promise<Outcome> {
     let found: Outcome | undefined;
     for (let from = 0; from < names.length && found === undefined; from += size) {
       const only = new Set([...names.slice(0, from), ...names.slice(from + size)]);
-      const outcome = await simulate(whole.seed, { traced: false, only, stopsWhenBroken: true });
+      const outcome = await run(only, false);
       tries += 1;
       if (kindOf(outcome) === kind && outcome.happened.length < names.length) found = outcome;
     }
@@ -33,8 +36,11 @@ export async function shrink(whole: Outcome): Promise<Outcome> {
       parts = Math.min(names.length, 2 * parts);
     }
   }
-  const only = new Set(smallest.happened);
-  return simulate(whole.seed, { traced: true, only, stopsWhenBroken: true });
+  return run(new Set(smallest.happened), true);
+}
+
+function runOf({ seed }: Outcome): Run {
+  return (only, traced) => simulate(seed, { only, traced, stopsWhenBroken: true });
 }
 
 /** What is the same of two violations, whatever run and process they are about; empty where there is none. */
