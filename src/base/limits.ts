@@ -111,7 +111,7 @@ export const limits = {
   /** Rounds through the inbox in one scan: of each a page of every sender who has that much. */
   inboxPagesPerPeer: 4,
   /** Pages of the first round, at most one for each sender who fills it. */
-  inboxPagesPerRound: 64,
+  inboxPagesPerRound: 16,
   storeAttempts: 5,
   /** A put that is denied may have met a race within the store; so often it is tried. */
   deniedPutAttempts: 3,

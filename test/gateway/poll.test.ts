@@ -97,6 +97,23 @@ describe("the store requests of one short run", () => {
   });
 });
 
+it("answers a peer beside two hundred thousand junk names, for a bounded number of listings", async () => {
+  const numbers = Array.from({ length: 100_000 }, (_, count) => String(count).padStart(6, "0"));
+  for (const number of numbers) two.store.plant(`doer/inbox/${number}`, utf8("junk"));
+  for (const number of numbers) two.store.plant(`doer/inbox/a${number}/junk`, utf8("junk"));
+  for (let passes = 1; passes <= 2; passes += 1) {
+    const record = await two.asks(asker, "hi", { idempotencyKey: `k${passes}` });
+    calls();
+    expect((await pass(two.clock, doer)).admitted).toBe(1);
+    const made = calls().doer;
+    const listings = made.filter((call) => call === "list inbox");
+    expect(listings.length).toBeLessThan(3 * limits.inboxPagesPerRound);
+    expect(made.length - listings.length).toBeLessThan(10);
+    expect((await readAll(two.clock, asker, record)).followed.status).toBe("closed");
+  }
+  expect(two.doer.quarantined).toHaveLength(limits.quarantineEntriesPerPeer);
+});
+
 describe("running once", () => {
   it("holds for two processes that poll at once", async () => {
     await askMany(3);
