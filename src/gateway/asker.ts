@@ -2,6 +2,7 @@ import type { PosternError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { RunId } from "../base/names.ts";
 import { follow } from "../mailbox/follow.ts";
+import type { PlacedFrame } from "../mailbox/frame-reader.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
 import { Pace, type PaceBounds } from "./pace.ts";
 import { isOfOneRun, toldApart, type Failure, type Troubles } from "./troubles.ts";
@@ -10,6 +11,8 @@ import { isOfOneRun, toldApart, type Failure, type Troubles } from "./troubles.t
 interface Turn {
   readonly pace: Pace;
   nextMs: number;
+  /** The last frame that was met: an attempt may be read again from its beginning, and tells nothing new then. */
+  last?: Pick<PlacedFrame, "attempt" | "seq">;
 }
 
 /**
@@ -63,8 +66,10 @@ export class Asker {
     return Math.max(0, next - this.#box.clock.now());
   }
 
-  async #lookAt(runId: RunId, { pace }: Turn, signal?: AbortSignal): Promise<void> {
+  async #lookAt(runId: RunId, turn: Turn, signal?: AbortSignal): Promise<void> {
+    const { pace } = turn;
     const refused: Failure[] = [];
+    let found = false;
     try {
       const onRefused = (failure: Failure): void => void refused.push(failure);
       const frames = follow(this.#box, runId, {
@@ -73,10 +78,13 @@ export class Asker {
         ...(signal === undefined ? {} : { signal }),
       });
       let step = await frames.next();
-      const found = step.done !== true;
+      for (; step.done !== true; step = await frames.next()) {
+        if (!isBehind(turn.last, step.value)) continue;
+        found = true;
+        turn.last = step.value;
+      }
       if (found) pace.found();
       else pace.foundNothing();
-      while (step.done !== true) step = await frames.next();
       const closed = step.value.status === "closed";
       if (closed) this.#closed += 1;
       if (found || closed || refused.length > 0) await this.#note(runId, refused.at(-1));
@@ -98,4 +106,9 @@ export class Asker {
     if (failure === undefined) this.#troubles.wentWell(record.to);
     else this.#troubles.failed(record.to, failure);
   }
+}
+
+function isBehind(last: Turn["last"], { attempt, seq }: PlacedFrame): boolean {
+  if (last === undefined || attempt > last.attempt) return true;
+  return attempt === last.attempt && seq > last.seq;
 }
