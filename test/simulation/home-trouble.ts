@@ -99,13 +99,14 @@ function copyLater(stage: Stage, machine: Machine): void {
   const how = random.pick(["unused", "later", "recovered"] as const);
   const copyMs = how === "unused" ? 0 : random.integer(0, troubledMs / 2);
   const startMs = random.integer(copyMs + minute, troubledMs - minute);
+  const atWorst = how === "recovered" && random.chance(0.5);
   world.schedule(copyMs, () => {
     const copy = machine.copy(label, new SimClock(world, label, stage.weather.clocks));
     const { generation } = copy.disk.content.meta;
-    world.plan(startMs - copyMs, `${machine.label} copy`, () => {
+    const start = (): void => {
       const finds = checker.highestClaim(machine) > generation;
       if (how === "later" && !finds) return;
-      const minutes = Math.round((startMs - copyMs) / minute);
+      const minutes = Math.round((world.elapsedMs - copyMs) / minute);
       world.tell(label, `begins to run, a copy of ${machine.label} from ${minutes} minutes ago`);
       copy.trust = machine.trust;
       checker.watch(copy);
@@ -113,6 +114,14 @@ function copyLater(stage: Stage, machine: Machine): void {
       if (how === "recovered") takeName(machine, copy);
       const durationMs = troubledMs - world.elapsedMs;
       workUntil(stage, copy, { name: "copy", durationMs, everyMs: minute });
+    };
+    if (!atWorst) return world.plan(startMs - copyMs, `${machine.label} copy`, start);
+    // While who has admitted a run stands still over it, the copy takes the name.
+    stage.copiers.set(machine.label, (life) => {
+      stage.copiers.delete(machine.label);
+      if (!world.may(`${machine.label} copy`)) return;
+      life.pauseFor(10 * minute, "right after that");
+      start();
     });
   });
 }

@@ -24,7 +24,7 @@ export class Stage {
   /** What was asked so far, and from where. */
   readonly runs: { readonly machine: Machine; readonly runId: RunId }[] = [];
   /** How operators make copies of their homes, by label; most never do. */
-  readonly copiers = new Map<string, () => void>();
+  readonly copiers = new Map<string, (life: Life) => void>();
   readonly #expected: ReadonlySet<ErrorCode>;
   #faults: Faults;
   #calm = false;
@@ -46,8 +46,8 @@ export class Stage {
   readonly faults = (): Faults => this.#faults;
 
   /** Copies a home whose operator makes copies, while an admitted run of it has not begun. */
-  copyNow(machine: Machine): void {
-    this.copiers.get(machine.label)?.();
+  copyNow(machine: Machine, life: Life): void {
+    this.copiers.get(machine.label)?.(life);
   }
 
   calm(): void {

@@ -21,7 +21,7 @@ export function trust(stage: Stage, machine: Machine, version: number): void {
 }
 
 function think(
-  { machines }: Stage,
+  { machines, weather }: Stage,
   machine: Machine,
   version: number,
   about: Machine | undefined,
@@ -31,7 +31,7 @@ function think(
   machine.trust = trustIn(
     machine,
     peers.map((peer) => ({ peer, opinion: peer === about ? thinks : "granted" })),
-    version,
+    { version, room: weather.room },
   );
 }
 

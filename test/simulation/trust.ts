@@ -12,7 +12,11 @@ interface Pinned {
 }
 
 /** The trust document in which a machine pins its peers, and grants what every machine offers. */
-export function trustIn(machine: Machine, peers: readonly Pinned[], version: number): Trust {
+export function trustIn(
+  machine: Machine,
+  peers: readonly Pinned[],
+  { version, room }: { readonly version: number; readonly room: number },
+): Trust {
   return makeTrust(
     checkTrustDocument({
       v: 1,
@@ -21,18 +25,18 @@ export function trustIn(machine: Machine, peers: readonly Pinned[], version: num
       version,
       expires: "2099-01-01T00:00:00Z",
       peers: Object.fromEntries(
-        peers.map(({ peer, opinion }) => [peer.name, entryOf(peer, opinion)]),
+        peers.map(({ peer, opinion }) => [peer.name, entryOf(peer, opinion, room)]),
       ),
     }),
   );
 }
 
-const granted = { kinds: ["prompt"], agents: ["report", "retry", "relay"], maxConcurrentRuns: 2 };
+const granted = { kinds: ["prompt"], agents: ["report", "retry", "relay"] };
 
-function entryOf(peer: Machine, opinion: Opinion) {
+function entryOf(peer: Machine, opinion: Opinion, room: number) {
   const publicKey = toBase64Url(peer.signingKey.publicKey.bytes);
   return {
     keys: [{ publicKey, use: "gateway", ...(opinion === "revoked" ? { revoked: true } : {}) }],
-    grants: opinion === "ungranted" ? {} : granted,
+    grants: opinion === "ungranted" ? {} : { ...granted, maxConcurrentRuns: room },
   };
 }

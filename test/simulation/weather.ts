@@ -43,6 +43,8 @@ export interface Weather {
   readonly clocks: ClockWeather;
   /** How many processes of a machine begin at once, at most. */
   readonly crowd: 1 | 2 | 4;
+  /** How many runs of one peer may be open at once. */
+  readonly room: 1 | 2;
   /** Whether strangers send more than there is room for. */
   readonly flood: boolean;
   /** Whether a callee signs a second chain of frames beside its first. */
@@ -79,6 +81,7 @@ export function drawWeather(random: SeededRandom): Weather {
     home,
     clocks: astray === "wild" && home !== "kept" ? "drifting" : astray,
     crowd: random.pick([1, 1, 2, 4] as const),
+    room: random.pick([1, 2, 2] as const),
     flood: random.chance(0.005),
     twoTongues: random.chance(0.15),
     strikes,
