@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import { flagsOf, mutations, searches, type Mutation, type Search } from "./models.ts";
 import { searchStates, type Searched } from "./spin.ts";
 
@@ -8,8 +7,11 @@ export interface Checked {
   readonly searched: Searched;
 }
 
-/** Searches every model to its end, and looks for every mutation; several at once, told of as each is done. */
-export async function checkModels(done: (checked: Checked) => void): Promise<readonly Checked[]> {
+/** Searches every model to its end, and looks for every mutation, some at once; each is told of as it is done. */
+export async function checkModels(
+  atOnce: number,
+  done: (checked: Checked) => void,
+): Promise<readonly Checked[]> {
   const jobs = [
     ...searches.map((search) => ({ search, mutation: undefined })),
     ...mutations.map((mutation) => ({ search: mutation.search, mutation })),
@@ -23,7 +25,7 @@ export async function checkModels(done: (checked: Checked) => void): Promise<rea
       done(checked);
     }
   };
-  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  await Promise.all(Array.from({ length: atOnce }, work));
   return all;
 }
 

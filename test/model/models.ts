@@ -5,7 +5,7 @@ type Macros = Readonly<Record<string, number | true>>;
 export interface Search {
   readonly name: string;
   /** Of the file, without `.pml`. */
-  readonly model: "owner" | "run";
+  readonly model: "owner" | "run" | "sending";
   readonly bounds: Macros;
 }
 
@@ -55,21 +55,39 @@ const copied: Search = {
   model: "owner",
   bounds: { ORIGINAL: 1, CRASHES: 1, LAST: 5 },
 };
+const copiedWithJunk: Search = {
+  name: "home copied, junk claims",
+  model: "owner",
+  bounds: { ORIGINAL: 1, CRASHES: 0, JUNK: 1, LAST: 4, GENERATIONS: 6 },
+};
+const copiedAtWork: Search = {
+  name: "home of two processes copied",
+  model: "owner",
+  bounds: { ORIGINAL: 2, CRASHES: 0, LAST: 3 },
+};
 const cloned: Search = {
   name: "machine copied",
   model: "owner",
   bounds: { ORIGINAL: 1, CLONE: true, CRASHES: 1, LAST: 5 },
 };
+const sent: Search = {
+  name: "sent, closed and deleted",
+  model: "sending",
+  bounds: { CALLERS: 2, CRASHES: 2, POWER: 1, LATE: 1 },
+};
 
 /** The largest first, so that the last to end is short. */
 export const searches: readonly Search[] = [
   twoRequests,
+  copiedAtWork,
   copied,
   followed,
   oneRequest,
   recovered,
   twoRequestsAndCrashes,
+  copiedWithJunk,
   bothFollowed,
+  sent,
   cloned,
   retried,
 ];
@@ -99,6 +117,10 @@ export const mutations: readonly Mutation[] = [
   mutation("look-dated-at-its-end", copied, { CRASHES: 0, LAST: 4 }),
   mutation("look-never-too-old", copied, { CRASHES: 0, LAST: 4 }),
   mutation("recovered-with-old-nonces", copied, { CRASHES: 0, LAST: 4 }),
+  mutation("sent-before-committed", sent),
+  mutation("sent-once", sent),
+  mutation("other-bytes-taken-as-lost", sent),
+  mutation("frames-deleted-before-durable", sent),
 ];
 
 function mutation(name: string, search: Search, within: Macros = {}): Mutation {

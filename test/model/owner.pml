@@ -29,7 +29,7 @@
 #define LAST 5
 #endif
 #ifndef GENERATIONS
-#define GENERATIONS 4
+#define GENERATIONS 5
 #endif
 #define LOOK 2
 #define CLAIM 3
@@ -66,6 +66,13 @@ byte young[GENERATIONS]; /* so long a look may still miss it */
 bit by[GENERATIONS];
 byte adopted = 0;      /* the generation that the copy took as past */
 byte overlap = NEVER; /* so long after the first act of the copy may the original act */
+
+/* A bound of the model itself: where it is too narrow, a search shows nothing. */
+#define within(bound) \
+  if \
+  :: !(bound) -> assert(false) \
+  :: else \
+  fi
 
 #define mine home[h]
 #define bitOf(h) (KNOWN << (h))
@@ -256,10 +263,7 @@ claiming: /* claimOwner: the nonce is committed first */
 put:
   if
   :: atomic {
-       if
-       :: g == GENERATIONS -> forget(); goto stopped /* the bound of the model */
-       :: else
-       fi;
+       within(g < GENERATIONS);
        if
        :: claim[g] == ABSENT ->
 #ifdef OWNER_NONCE_AFTER_PUT
@@ -335,33 +339,34 @@ stopped:
 
 /* What the state knew is known to its copy. */
 inline copyNonces() {
-  copyNonce(1);
-  copyNonce(2);
-  copyNonce(3)
-}
-inline copyNonce(x) {
-  if
-  :: claim[x] != BAD && (claim[x] & KNOWN) -> claim[x] = claim[x] | 2 * KNOWN
-  :: else
-  fi
+  for (x : 1 .. GENERATIONS - 1) {
+    if
+    :: claim[x] != BAD && (claim[x] & KNOWN) -> claim[x] = claim[x] | 2 * KNOWN
+    :: else
+    fi
+  }
+  x = 0
 }
 
-inline age(x) {
-  if
-  :: young[x] > 0 -> young[x]--
-  :: else
-  fi
+inline age() {
+  for (x : 1 .. GENERATIONS - 1) {
+    if
+    :: young[x] > 0 -> young[x]--
+    :: else
+    fi
+  }
+  x = 0
 }
 
 active proctype World() {
+  byte x = 0;
+
   atomic { home[0].exists = 1; home[0].look = NEVER; home[0].claimed = NEVER; home[1].look = NEVER; home[1].claimed = NEVER };
 end:
   do
   :: atomic {
        now < LAST -> now++;
-       age(1);
-       age(2);
-       age(3);
+       age();
        if
        :: overlap != NEVER && overlap > 0 -> overlap--
        :: else
@@ -390,12 +395,16 @@ end:
 #if JUNK > 0
   :: atomic {
        junk > 0 -> junk--;
+       x = 1;
+       do
+       :: x < GENERATIONS - 1 && claim[x] != ABSENT -> x++
+       :: else -> break
+       od;
        if
-       :: claim[1] == ABSENT -> claim[1] = BAD
-       :: claim[1] != ABSENT && claim[2] == ABSENT -> claim[2] = BAD
-       :: claim[1] != ABSENT && claim[2] != ABSENT && claim[3] == ABSENT -> claim[3] = BAD
+       :: claim[x] == ABSENT -> claim[x] = BAD
        :: else
        fi;
+       x = 0;
        printf("somebody puts a claim that does not verify\n")
      }
 #endif

@@ -60,7 +60,7 @@
 #define LAST (EXP0 + 3 * SKEW + RETENTION)
 #endif
 #ifndef ATTEMPTS
-#define ATTEMPTS 4
+#define ATTEMPTS 6
 #endif
 #ifdef RETRY
 #define MOST_STARTS 3
@@ -70,6 +70,13 @@
 #if defined(READER) || defined(LOST)
 #define FRAMES
 #endif
+
+/* A bound of the model itself: where it is too narrow, a search shows nothing. */
+#define within(bound) \
+  if \
+  :: !(bound) -> assert(false) \
+  :: else \
+  fi
 
 /* The state of a receipt. */
 #define NONE 0
@@ -240,6 +247,7 @@ inline writeEnd(d, asAttempt, asSeq, asOut, asOf) {
   fi;
 #endif
   a = r[d].attempt;
+  within(a <= ATTEMPTS);
   s = r[d].seq;
   o = r[d].out;
   frames = 0;
@@ -563,7 +571,7 @@ takeover: /* takeOver: one transaction; what was seen before must be unchanged, 
   :: atomic {
        readClock(t);
        if
-       :: !mayTake(d) || r[d].attempt == ATTEMPTS -> rest(); goto idle
+       :: !mayTake(d) -> rest(); goto idle
        :: else
        fi;
        a = r[d].attempt + 1;
@@ -793,7 +801,7 @@ reissue: /* the same outcome, signed again for the next attempt */
   if
   :: atomic {
        if
-       :: r[d].st != ENDED || r[d].attempt == ATTEMPTS -> rest(); goto idle
+       :: r[d].st != ENDED -> rest(); goto idle
        :: r[d].st == ENDED && r[d].out == SILENCED -> goto delete
        :: else
        fi;
@@ -802,6 +810,7 @@ reissue: /* the same outcome, signed again for the next attempt */
        :: r[d].attempt > a -> a = r[d].attempt; s = r[d].seq
        :: else ->
           r[d].attempt++;
+          within(r[d].attempt <= ATTEMPTS);
           r[d].seq = 0;
           r[d].acked = 0;
           a = r[d].attempt;

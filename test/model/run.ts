@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { checkModels, isAsPromised, lineOf } from "./check.ts";
 import { mutations } from "./models.ts";
@@ -23,7 +24,9 @@ async function main(): Promise<number> {
   if (missing.length > 0)
     return say(`${missing.join(" and ")} cannot be run here: apt-get install spin gcc\n`, 2);
   if (values.mutation !== undefined) return look(values.mutation, values.trail);
-  const all = await checkModels((checked) => say(`${lineOf(checked)}\n`, 0));
+  const all = await checkModels(availableParallelism(), (checked) =>
+    say(`${lineOf(checked)}\n`, 0),
+  );
   const failed = all.filter((checked) => !isAsPromised(checked));
   const found = mutations.length - failed.filter(({ mutation }) => mutation !== undefined).length;
   const states = all

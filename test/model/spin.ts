@@ -106,6 +106,9 @@ function runIn(cwd: string, program: string, args: readonly string[]) {
   return run(program, args, { cwd, timeout: searchTimeoutMs, maxBuffer: maxOutputBytes });
 }
 
+/** What a model says, by `assert(false)`, where one of its own bounds did not suffice. */
+const tooNarrow = "assertion violated 0";
+
 /** Reads what the verifier that Spin made prints (https://spinroot.com/spin/Man/Pan.html). */
 export function readReport(report: string): Omit<Searched, "ms"> {
   const errors = numberIn(report, /errors: (\d+)/u);
@@ -113,11 +116,12 @@ export function readReport(report: string): Omit<Searched, "ms"> {
   const stopped =
     /max search depth too small|out of memory|reached -DMEMLIM|search was truncated/iu;
   const incomplete = stopped.exec(report)?.[0];
+  const narrow = broken === tooNarrow ? "a bound of the model itself is too narrow" : undefined;
   const silent = errors === 0 && broken === undefined;
   const unfinished = silent && report.includes("Search not completed");
   return {
-    broken: silent ? undefined : (broken ?? "an error without a name"),
-    incomplete: incomplete ?? (unfinished ? "search not completed" : undefined),
+    broken: silent || narrow !== undefined ? undefined : (broken ?? "an error without a name"),
+    incomplete: incomplete ?? narrow ?? (unfinished ? "search not completed" : undefined),
     states: numberIn(report, /(\d[\d.e+]*) states, stored/u),
     transitions: numberIn(report, /(\d[\d.e+]*) transitions/u),
     depth: numberIn(report, /depth reached (\d+)/u),
