@@ -2,10 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { OnCrash } from "../../src/mailbox/take-over.ts";
 import { hasConditionalWrites, s3Environment } from "../support/s3.ts";
 import { Checker } from "./end-state.ts";
-import { faultsIn, killsIn, matrixOf, tableOf, type Wants } from "./matrix.ts";
+import { faultsIn, killsIn, matrixOf, settled, tableOf, type Wants } from "./matrix.ts";
 import { inBucket, inFolders, type BucketMeeting } from "./meetings.ts";
-import { scenarios, type Scenario } from "./scenarios.ts";
-import type { Meeting } from "./world.ts";
+import { brokenPromises } from "./promises.ts";
+import { diesEachTime, scenarios, type Scenario } from "./scenarios.ts";
+import { World, type Meeting } from "./world.ts";
 
 /** `npm run kill-matrix` tries every cell. Without it, those are left out that come to the same as their neighbours. */
 const triesAll = process.env["POSTERN_KILL_MATRIX"] === "all";
@@ -57,6 +58,25 @@ describe.each(scenarios.filter(({ asksRoute }) => asksRoute))(
   },
 );
 
+describe.each([
+  { where: "in a folder", skip: false, meeting: () => inFolders },
+  { where: "on real S3", skip: !hasConditionalWrites, meeting: () => bucket },
+])("killed each time that a run is at work, $where", ({ skip, meeting }) => {
+  test.skipIf(skip)(
+    "it is started three times at most, and then ends interrupted",
+    async () => {
+      const world = await World.make(meeting(), "retry");
+      await diesEachTime(world);
+      const end = await settled(world, checker);
+      expect(end.asked?.terminal?.status).toBe("interrupted");
+      expect(world.started).toHaveLength(3);
+      expect(brokenPromises(world, end, { ending: "answered", onCrash: "retry" })).toEqual([]);
+      world.remove();
+    },
+    timeoutMs,
+  );
+});
+
 /** Kills, prints what came of it, and answers with the promises that were broken. */
 async function brokenIn(
   where: string,
@@ -82,9 +102,10 @@ const leavesTraces = /^(?:state commit|PUT|DELETE|(?:link|unlink) (?:request|can
  */
 function wanted(scenario: Scenario, onCrash: OnCrash): Wants {
   if (triesAll) return () => true;
+  const fromStart = onCrash === "retry" || scenario.startsLike !== undefined;
   return ({ name, when }, number, operations) => {
     const start = operations.findIndex((operation) => operation.name === "state commit start");
-    if (onCrash === "retry" && number <= start) return false;
+    if (fromStart && number <= start) return false;
     if (leavesTraces.test(name)) return true;
     return when === "after" && onCrash === "report" && scenario.stepByStep === true;
   };

@@ -1,5 +1,5 @@
 import type { OnCrash } from "../../src/mailbox/take-over.ts";
-import type { Checker } from "./end-state.ts";
+import type { Checker, EndState } from "./end-state.ts";
 import type { Kill, Operation } from "./plan.ts";
 import { brokenPromises } from "./promises.ts";
 import type { Scenario } from "./scenarios.ts";
@@ -32,8 +32,11 @@ export interface Trial {
 export type Wants = (kill: Kill, number: number, operations: readonly Operation[]) => boolean;
 
 const worldsAtOnce = 2;
-/** Now and then a process does its work in other pieces than the one before it, and does not come to the operation. */
-const triesPerCell = 3;
+/** On a busy machine a process may do its work in other pieces than the one before it, and not come to an operation. */
+const triesPerCell = 5;
+const notMet: Cell = { outcome: "not met", faults: [] };
+/** So many cells of a table, or one, need not be met. */
+const notMetFraction = 0.05;
 
 /** Lets a process live once to learn its operations, and kills another one at each of them, before and after. */
 export async function matrixOf(trial: Trial): Promise<readonly Row[]> {
@@ -61,7 +64,7 @@ async function cellOf(trial: Trial, kill: Kill): Promise<Cell> {
     const { cell, killed } = await tryOnce(trial, kill);
     if (killed) return cell;
   }
-  return { outcome: "not met", faults: ["no process came to this operation"] };
+  return notMet;
 }
 
 interface Tried {
@@ -79,11 +82,10 @@ async function tryOnce(
     await scenario.prepare?.(world);
     const life = await world.live(scenario.side, scenario.command(world), kill);
     await scenario.afterwards?.(world, life);
-    for (const side of ["caller", "callee", "caller", "callee"] as const) await world.pass(side);
-    const end = await checker.lookAt(world);
+    const end = await settled(world, checker);
+    const { ending = "answered" } = scenario;
     const kept = end.quarantined.length > 0 ? "quarantined" : "open";
     const status = end.asked?.terminal?.status ?? kept;
-    const { ending = "answered" } = scenario;
     return {
       cell: {
         outcome: `${status} ${world.started.length}x`,
@@ -97,6 +99,12 @@ async function tryOnce(
   } finally {
     world.remove();
   }
+}
+
+/** How a world stands once both sides have looked twice, told by a process that has had no part in it. */
+export async function settled(world: World, checker: Checker): Promise<EndState> {
+  for (const side of ["caller", "callee", "caller", "callee"] as const) await world.pass(side);
+  return checker.lookAt(world);
 }
 
 /** The rows of one trial as a table for people. */
@@ -114,17 +122,25 @@ function shown(cell: Cell | null): string {
   return cell.faults.length === 0 ? cell.outcome : `${cell.outcome} FAULT`;
 }
 
+function cellsOf(rows: readonly Row[]): readonly Cell[] {
+  return rows.flatMap(({ before, after }) => [before, after]).filter((cell) => cell !== null);
+}
+
+/** How many processes were killed where they should be. */
 export function killsIn(rows: readonly Row[]): number {
-  return rows.flatMap(({ before, after }) => [before, after]).filter((cell) => cell !== null)
-    .length;
+  return cellsOf(rows).filter((cell) => cell !== notMet).length;
 }
 
 /** Each broken promise, with the cell where it broke. */
 export function faultsIn(rows: readonly Row[]): readonly string[] {
   const said = (kill: string, cell: Cell | null): readonly string[] =>
     (cell?.faults ?? []).map((fault) => `${kill}: ${fault}`);
-  return rows.flatMap(({ number, name, nth, before, after }) => [
+  const broken = rows.flatMap(({ number, name, nth, before, after }) => [
     ...said(`${number} before ${name} (${nth})`, before),
     ...said(`${number} after ${name} (${nth})`, after),
   ]);
+  const cells = cellsOf(rows).length;
+  const missed = cells - killsIn(rows);
+  const isMet = missed <= Math.ceil(cells * notMetFraction) && missed < cells;
+  return isMet ? broken : [...broken, `${missed} of ${cells} operations were not met`];
 }

@@ -2,14 +2,16 @@ import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { limits } from "../../src/base/limits.ts";
 import { isStoreKey } from "../../src/store/key.ts";
-import { runIdFor, type World } from "./world.ts";
+import { plain, runIdFor, type World } from "./world.ts";
+
+const older = { ...plain, idempotencyKey: "k0" };
 
 /**
  * Leaves what only gc deletes: a run that both sides ended longer ago than they have to remember it, frames of a
  * closed run that have come again, and a cancel that came too late.
  */
 export async function leaveOldRuns(world: World): Promise<void> {
-  await world.ask("eu-lab/echo", "k0");
+  await world.ask(older);
   await world.ask();
   await world.pass("callee");
   await world.cancel();
@@ -46,6 +48,6 @@ function age(file: string, table: string, columns: readonly string[]): void {
   const shifts = columns.map((column) => `${column} = ${column} - ${ms}`).join(", ");
   database
     .prepare(`UPDATE ${table} SET ${shifts}, exp = exp - ${ms / 1000} WHERE run_id = ?`)
-    .run(runIdFor("k0"));
+    .run(runIdFor(older));
   database.close();
 }

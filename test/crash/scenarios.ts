@@ -3,7 +3,7 @@ import { requestKey } from "../cli/support/pair.ts";
 import { leaveOldRuns } from "./old-runs.ts";
 import type { Kill } from "./plan.ts";
 import type { Ending } from "./promises.ts";
-import type { Life, Side, World } from "./world.ts";
+import { atLength, plain, slow, slowAtFirst, type Life, type Side, type World } from "./world.ts";
 
 /** One part of a run, done by one process that is killed at each of its operations. */
 export interface Scenario {
@@ -18,6 +18,8 @@ export interface Scenario {
   readonly ending?: Ending;
   /** Whether it makes a difference, from the first start on, what the agent's route says about crashes. */
   readonly asksRoute?: true;
+  /** Another one, which is the same up to the first start. */
+  readonly startsLike?: Scenario;
   /** Whether it is killed at what leaves no trace, too, each time. */
   readonly stepByStep?: true;
 }
@@ -25,14 +27,23 @@ export interface Scenario {
 const poll = (): readonly string[] => ["poll"];
 const gc = (): readonly string[] => ["gc"];
 
+const answering: Scenario = {
+  name: "poll, answering",
+  side: "callee",
+  command: poll,
+  prepare: (world) => world.ask(),
+  asksRoute: true,
+  stepByStep: true,
+};
+
 export const scenarios: readonly Scenario[] = [
   {
     name: "send",
     side: "caller",
-    command: (world) => ["send", ...world.asking()],
+    command: (world) => ["send", ...world.asking],
     // Who was told the run's name has nothing left to do.
     afterwards: async (world, { stdout }) => {
-      if (stdout !== `${world.runId}\n`) await world.ask();
+      if (stdout !== `${world.runId}\n`) await world.askAgain();
     },
     stepByStep: true,
   },
@@ -41,21 +52,22 @@ export const scenarios: readonly Scenario[] = [
     side: "caller",
     command: poll,
     prepare: (world) =>
-      dies(world, "caller", ["send", ...world.asking()], after("state commit request")),
+      dies(world, "caller", ["send", ...world.asking], after("state commit request")),
   },
+  answering,
   {
-    name: "poll, answering",
+    name: "poll, answering at length",
     side: "callee",
     command: poll,
-    prepare: (world) => world.ask(),
+    prepare: (world) => world.ask(atLength),
     asksRoute: true,
-    stepByStep: true,
+    startsLike: answering,
   },
   {
     name: "poll, refusing",
     side: "callee",
     command: poll,
-    prepare: (world) => world.ask("eu-lab/spare"),
+    prepare: (world) => world.ask({ ...plain, target: "eu-lab/spare" }),
     ending: "refused",
   },
   {
@@ -75,7 +87,7 @@ export const scenarios: readonly Scenario[] = [
     name: "poll, taking over what was running",
     side: "callee",
     command: poll,
-    prepare: (world) => diesAnswering(world, atFirstFrames(world)),
+    prepare: (world) => diesAnswering(world, atFirstFrames(world), slowAtFirst),
     asksRoute: true,
   },
   {
@@ -88,7 +100,7 @@ export const scenarios: readonly Scenario[] = [
   {
     name: "call, following and closing",
     side: "caller",
-    command: (world) => ["call", ...world.asking()],
+    command: (world) => ["call", ...world.asking],
     prepare: answered,
   },
   {
@@ -131,8 +143,15 @@ async function collectBoth(world: World): Promise<void> {
   await world.collect("callee");
 }
 
-async function diesAnswering(world: World, at: Kill): Promise<void> {
-  await world.ask();
+/** Each time that it is started, its gateway dies over it, for as long as it is started again. */
+export async function diesEachTime(world: World): Promise<void> {
+  await world.ask(slow);
+  for (let starts = 1; starts <= limits.maxStarts; starts += 1)
+    await dies(world, "callee", poll(), atFirstFrames(world));
+}
+
+async function diesAnswering(world: World, at: Kill, asked = plain): Promise<void> {
+  await world.ask(asked);
   await dies(world, "callee", poll(), at);
 }
 

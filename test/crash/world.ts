@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { systemClock } from "../../src/base/clock.ts";
 import { parseGatewayName, parseRealm, type RunId } from "../../src/base/names.ts";
 import { systemRandom, type Random } from "../../src/base/random.ts";
 import { runGc, runPass } from "../../src/gateway/at-work.ts";
@@ -33,10 +34,32 @@ export interface Life {
 
 const preload = pathToFileURL(path.join(import.meta.dirname, "kill-at-child.ts")).href;
 const compileCache = path.join(os.tmpdir(), "postern-cli-cache", "crash");
-const prompt = "go";
 
-/** Says that it was started, and answers in two pieces that fall into different windows of frames. */
-const agent = `read -r request; echo "$POSTERN_RUN_ID $request" >> "$1"; echo begun; sleep 0.25; echo done`;
+export interface Asked {
+  readonly target: string;
+  readonly prompt: string;
+  readonly idempotencyKey: string;
+}
+
+/** Answered in two pieces that fall into different windows of frames. */
+export const plain: Asked = { target: "eu-lab/echo", prompt: "go", idempotencyKey: "k1" };
+/** The answer fills an envelope of frames before it ends. */
+export const atLength: Asked = { ...plain, prompt: "at length" };
+/** Who is killed at its first frames is surely killed at work: in the first attempt, or in each. */
+export const slowAtFirst: Asked = { ...plain, prompt: "slow at first" };
+export const slow: Asked = { ...plain, prompt: "slow" };
+
+const agent = `
+  read -r request
+  echo "$POSTERN_RUN_ID $request" >> "$1"
+  case "$request" in
+  *"at length"*) head -c 300000 /dev/zero | tr '\\0' x; exit ;;
+  *'"attempt":1,'*"slow at first"* | *'"slow"'*) pause=5 ;;
+  *) pause=0.4 ;;
+  esac
+  echo begun
+  sleep "$pause"
+  echo done`;
 
 /** Chance is on the side of doing at once what is done now and then. */
 const noChance: Random = { ...systemRandom, fraction: () => 0 };
@@ -45,7 +68,7 @@ const noChance: Random = { ...systemRandom, fraction: () => 0 };
 export class World {
   readonly pair: Pair;
   readonly isFolder: boolean;
-  readonly runId = runIdFor("k1");
+  readonly runId = runIdFor(plain);
   /** The processes that may have been killed, in order. */
   readonly lives: Life[] = [];
 
@@ -68,8 +91,9 @@ export class World {
   }
 
   /** The words of the command that asks. */
-  asking(target = "eu-lab/echo"): readonly string[] {
-    return [target, "--prompt", prompt, "--idempotency-key", "k1"];
+  get asking(): readonly string[] {
+    const { target, prompt, idempotencyKey } = plain;
+    return [target, "--prompt", prompt, "--idempotency-key", idempotencyKey];
   }
 
   /** A process of the program that dies at an operation, or lives to its end. */
@@ -93,9 +117,16 @@ export class World {
   }
 
   /** What `send` does, in this process. */
-  async ask(target = "eu-lab/echo", idempotencyKey = "k1"): Promise<void> {
+  async ask(asked = plain): Promise<void> {
     await using gateway = await this.#open("caller");
-    await send(gateway, { target, prompt, idempotencyKey });
+    await send(gateway, asked);
+  }
+
+  /** The same a while later: what is signed by then is never what was signed before. */
+  async askAgain(): Promise<void> {
+    const clock = { ...systemClock, now: () => systemClock.now() + 2000 };
+    await using gateway = await this.#open("caller", clock);
+    await send(gateway, plain);
   }
 
   /** What `runs cancel` does, in this process. */
@@ -125,13 +156,13 @@ export class World {
     return lines.filter((line) => line.startsWith(`${this.runId} `));
   }
 
-  #open(side: Side): Promise<Gateway> {
+  #open(side: Side, clock = systemClock): Promise<Gateway> {
     const home = this.pair[side];
-    return openGateway({ home, env: process.env, admits: true, random: noChance });
+    return openGateway({ home, env: process.env, admits: true, random: noChance, clock });
   }
 }
 
-export function runIdFor(idempotencyKey: string): RunId {
+export function runIdFor({ idempotencyKey }: Asked): RunId {
   return runIdOf({
     realm: parseRealm("default"),
     caller: parseGatewayName("support"),

@@ -121,31 +121,73 @@ async function minioInDocker(): Promise<RunningS3 | string> {
 }
 
 async function minioProgram(): Promise<RunningS3 | string> {
-  const program = await findMinio();
-  if (program === undefined) return `no minio program on PATH or in the cache: ${installHint}`;
-  const folder = await mkdtemp(join(tmpdir(), "postern-minio-"));
-  const address = `127.0.0.1:${await freePort()}`;
-  const secret = randomBytes(16).toString("hex");
-  const child = spawn(program, ["server", "--quiet", "--address", address, folder], {
-    env: {
-      ...process.env,
-      MINIO_ROOT_USER: "postern",
-      MINIO_ROOT_PASSWORD: secret,
-      MINIO_BROWSER: "off",
-    },
-    stdio: ["ignore", "ignore", "inherit"],
-  });
-  const endpoint = `http://${address}`;
-  await untilAlive(endpoint, child);
+  const minio = await MinioProgram.find();
+  if (minio === undefined) return `no minio program on PATH or in the cache: ${installHint}`;
+  await minio.start();
+  const { s3 } = minio;
   return {
-    name: `the MinIO program ${program} at ${endpoint}`,
-    s3: { kind: "program", endpoint, region, accessKeyId: "postern", secretAccessKey: secret },
-    stop: async () => {
-      child.kill("SIGKILL");
-      if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
-      await rm(folder, { recursive: true, force: true });
-    },
+    name: `the MinIO program ${minio.program} at ${s3.endpoint}`,
+    s3,
+    stop: () => minio.remove(),
   };
+}
+
+/** A MinIO of one's own, which can be killed and started again over what it holds. */
+export class MinioProgram {
+  readonly program: string;
+  readonly s3: S3UnderTest;
+  readonly #folder: string;
+  readonly #address: string;
+  #child: ChildProcess | undefined;
+
+  private constructor(program: string, folder: string, address: string) {
+    this.program = program;
+    this.#folder = folder;
+    this.#address = address;
+    this.s3 = {
+      kind: "program",
+      endpoint: `http://${address}`,
+      region,
+      accessKeyId: "postern",
+      secretAccessKey: randomBytes(16).toString("hex"),
+    };
+  }
+
+  /** Not started yet; undefined where there is no such program. */
+  static async find(): Promise<MinioProgram | undefined> {
+    const program = await findMinio();
+    if (program === undefined) return undefined;
+    const folder = await mkdtemp(join(tmpdir(), "postern-minio-"));
+    return new MinioProgram(program, folder, `127.0.0.1:${await freePort()}`);
+  }
+
+  async start(): Promise<void> {
+    const { accessKeyId, secretAccessKey, endpoint } = this.s3;
+    const args = ["server", "--quiet", "--address", this.#address, this.#folder];
+    this.#child = spawn(this.program, args, {
+      env: {
+        ...process.env,
+        MINIO_ROOT_USER: accessKeyId,
+        MINIO_ROOT_PASSWORD: secretAccessKey,
+        MINIO_BROWSER: "off",
+      },
+      stdio: ["ignore", "ignore", "inherit"],
+    });
+    await untilAlive(endpoint, this.#child);
+  }
+
+  /** With SIGKILL. */
+  async kill(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined) return;
+    child.kill("SIGKILL");
+    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+  }
+
+  async remove(): Promise<void> {
+    await this.kill();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
 }
 
 async function findMinio(): Promise<string | undefined> {
