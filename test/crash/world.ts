@@ -49,15 +49,16 @@ export const atLength: Asked = { ...plain, prompt: "at length" };
 export const slowAtFirst: Asked = { ...plain, prompt: "slow at first" };
 export const slow: Asked = { ...plain, prompt: "slow" };
 
+/** Whatever it says names its process: no two attempts come to the same terminal. */
 const agent = `
   read -r request
   echo "$POSTERN_RUN_ID $request" >> "$1"
   case "$request" in
-  *"at length"*) head -c 300000 /dev/zero | tr '\\0' x; exit ;;
+  *"at length"*) echo $$; head -c 300000 /dev/zero | tr '\\0' x; exit ;;
   *'"attempt":1,'*"slow at first"* | *'"slow"'*) pause=5 ;;
   *) pause=0.4 ;;
   esac
-  echo begun
+  echo "begun $$"
   sleep "$pause"
   echo done`;
 
