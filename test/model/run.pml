@@ -457,7 +457,7 @@ admission: /* decideAdmission, in the admission transaction */
 #endif
           if
 #if REQUESTS > 1
-          /* standsInTheWay */
+          /* RunView.blocked */
           :: r[other(d)].st != NONE &&
              (r[other(d)].admitted || (r[other(d)].out != EXPIRED && r[other(d)].out != SILENCED)) ->
              if
