@@ -4,7 +4,7 @@ import type { TerminalPayload } from "../protocol/frame.ts";
 import { objectKey } from "../protocol/object-key.ts";
 import type { Receipt, RunRef, SignedTerminal } from "../protocol/receipt.ts";
 import type { RunView } from "../state/state.ts";
-import { heldReceipt, nextAttempt, receiptGone, type Lease } from "./lease.ts";
+import { heldReceipt, nextAttempt, type Lease } from "./lease.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { ensureOwner, requireOwner } from "./owner.ts";
 import { putExactly } from "./put-exactly.ts";
@@ -86,7 +86,10 @@ export async function publishEnding(box: Mailbox, receipt: Receipt): Promise<voi
         "other bytes stand at a terminal's key: signing it again for the next attempt",
       );
     }
-    ended = await reissue(box, ended, terminal.attempt);
+    const again = await reissue(box, ended, terminal.attempt);
+    // Another process has published it long ago: retention took it meanwhile.
+    if (again === undefined) return;
+    ended = again;
     // Another process may have signed it this very moment.
     await box.state.sync();
   }
@@ -100,10 +103,14 @@ function isSignedByUs(box: Mailbox, terminal: SignedTerminal): boolean {
   return parseEnvelope("frames", terminal.envelope).kid === box.signingKey.publicKey.kid;
 }
 
-/** Signs the outcome for the attempt after `attempt`, unless another process did so already. */
-function reissue(box: Mailbox, run: RunRef, attempt: number): Promise<Receipt> {
-  return box.state.stepRun(run, (view) => {
-    const receipt = endedOf(view);
+/**
+ * Signs the outcome for the attempt after `attempt`, unless another process did so already; undefined where
+ * nothing is known of it any more.
+ */
+function reissue(box: Mailbox, run: RunRef, attempt: number): Promise<Receipt | undefined> {
+  return box.state.stepRun<Receipt | undefined>(run, (view) => {
+    const receipt = endedIn(view);
+    if (receipt === undefined) return { answer: undefined };
     const terminal = receipt.ended.terminal;
     if (terminal === null || terminal.attempt > attempt) return { answer: receipt };
     requireOwner(view);
@@ -118,14 +125,15 @@ function reissue(box: Mailbox, run: RunRef, attempt: number): Promise<Receipt> {
   });
 }
 
-/** Lost, the end is published again: that may be done at any time. */
+/** Lost, the end is published again: that may be done at any time. One that was collected needs it no more. */
 async function acknowledge(box: Mailbox, published: Receipt): Promise<void> {
   await box.state.stepRun(
     published,
     (view) => {
-      const receipt = endedOf(view);
-      const same = receipt.ended.terminal?.attempt === published.ended?.terminal?.attempt;
-      if (!same || receipt.ended.acknowledged) return { answer: undefined };
+      const receipt = endedIn(view);
+      const same = receipt?.ended.terminal?.attempt === published.ended?.terminal?.attempt;
+      if (receipt === undefined || !same || receipt.ended.acknowledged)
+        return { answer: undefined };
       return {
         answer: undefined,
         write: { ...receipt, ended: { ...receipt.ended, acknowledged: true } },
@@ -136,9 +144,8 @@ async function acknowledge(box: Mailbox, published: Receipt): Promise<void> {
   );
 }
 
-function endedOf({
+function endedIn({
   receipt,
-}: RunView): Receipt & { readonly ended: NonNullable<Receipt["ended"]> } {
-  if (receipt === undefined || receipt.ended === null) throw receiptGone();
-  return { ...receipt, ended: receipt.ended };
+}: RunView): (Receipt & { readonly ended: NonNullable<Receipt["ended"]> }) | undefined {
+  return receipt && receipt.ended !== null ? { ...receipt, ended: receipt.ended } : undefined;
 }

@@ -34,8 +34,3 @@ export function heldReceipt(lease: Lease, { receipt }: RunView): Receipt | undef
     receipt.attempt === lease.attempt;
   return held ? receipt : undefined;
 }
-
-/** Throws `INTERNAL`: a receipt that the caller of a step has just seen is gone. */
-export function receiptGone(): PosternError {
-  return new PosternError("INTERNAL", "a receipt vanished while it was in use");
-}

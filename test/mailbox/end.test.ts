@@ -61,6 +61,28 @@ const fails = (operation: string) => {
     call.operation === operation ? { when: "before", code: "STORE_UNREACHABLE" } : undefined;
 };
 
+describe("an ending that somebody has read long ago", () => {
+  it.each(["its key", "other bytes"])(
+    "is published once more after its receipt was collected (%s)",
+    async (at) => {
+      const seen = await ended();
+      const other = two.doer.process();
+      await publishEnding(other, seen);
+      await two.clock.advance(limits.retentionMs + limits.maxTtlMs);
+      const { skewMs, retentionMs } = limits;
+      await other.state.collect({ limit: 10, skewMs, retentionMs });
+      expect(two.doer.receipts).toEqual([]);
+      if (at === "other bytes") {
+        const key = framesKeyOf(two.asker, two.doer, planted, 1);
+        await two.store.delete(key);
+        await two.store.put(key, utf8("junk"));
+      }
+      await expect(publishEnding(box, seen)).resolves.toBeUndefined();
+      expect(two.doer.receipts).toEqual([]);
+    },
+  );
+});
+
 describe("the order of an ending", () => {
   it("is: committed, put, deleted, acknowledged", async () => {
     const committed = await ended();
