@@ -62,7 +62,8 @@ function planOf(stage: Stage, from: Machine, to: GatewayName, name: string): Pla
     key,
     text: random.chance(0.85) ? `work ${key} of ${from.name}` : `other ${key}`,
     agent: random.chance(0.9) ? (random.pick(agents) ?? "report") : "nowhere",
-    ttlMs: random.pick([2, 5, 20] as const) * minute,
+    // Some live longer than what has ended is kept.
+    ttlMs: random.pick([2, 2, 5, 5, 20, 20, 10 * 24 * 60] as const) * minute,
     ...(random.chance(0.2) ? { deadlineMs: random.integer(1, 10) * minute } : {}),
     ...(random.chance(0.1) ? { tenant: "acme" } : {}),
     continuing: random.chance(0.2),

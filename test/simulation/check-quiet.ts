@@ -41,7 +41,9 @@ function undoneOf(
     return same ? [] : [`${machine.label} closed ${record.runId} with another end`];
   }
   const excused = bucketLied || machine.stateWasLost;
-  if (record.state === "unknown" && (answer === undefined || excused)) return [];
+  const mayCome = (record.deadline ?? record.exp) * 1000 > machine.world.nowMs;
+  const isOpen = record.state === "open" && !mayCome;
+  if (!isOpen && (answer === undefined || excused)) return [];
   return [`${machine.label} left ${record.runId} ${record.state}, answer ${answer ?? "none"}`];
 }
 

@@ -12,6 +12,7 @@ const mostStarts = { report: 1, retry: limits.maxStarts } as const;
 /** Promises 1 and 3, at the moment at which a handler begins. */
 export class StartChecks {
   readonly #ledger: Ledger;
+  readonly #everStarted = new Set<string>();
   /** Handlers that have begun and not come back, by run. */
   readonly #active = new Map<string, Set<Life>>();
 
@@ -37,6 +38,9 @@ export class StartChecks {
   #count({ runId }: Work, onCrash: keyof typeof mostStarts): void {
     const { counts, starts } = this.#ledger;
     counts.starts += 1;
+    if (!starts.has(runId) && this.#everStarted.has(runId))
+      this.#ledger.violate("promise 1", `${runId} was run again when it had been forgotten`);
+    this.#everStarted.add(runId);
     const times = (starts.get(runId) ?? 0) + 1;
     starts.set(runId, times);
     if (times > mostStarts[onCrash])
