@@ -1,14 +1,4 @@
-import { execFileSync } from "node:child_process";
-import {
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import os from "node:os";
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -18,6 +8,7 @@ import { deliver, ask } from "../../src/gateway/ask.ts";
 import { openGateway } from "../../src/gateway/gateway.ts";
 import { machineName } from "../../src/gateway/machine.ts";
 import { openSqliteState } from "../../src/state/sqlite.ts";
+import { canMount, Disk } from "../support/disk.ts";
 import { hasConditionalWrites, makeBucket, s3Environment, type TestBucket } from "../support/s3.ts";
 import { fieldOf, parsed } from "./support/json.ts";
 import { codesIn, Pair } from "./support/pair.ts";
@@ -180,21 +171,19 @@ describe("clocks", () => {
 });
 
 describe("a full disk", () => {
-  const mounted: string[] = [];
+  const disks: Disk[] = [];
   let pair: Pair;
-  const canMount = tryToMount();
   if (!canMount)
     process.stdout.write("SKIPPED: a full disk (it takes root, to mount a small tmpfs)\n");
   afterEach(() => {
-    for (const folder of mounted.splice(0)) execFileSync("umount", [folder]);
+    for (const disk of disks.splice(0)) disk[Symbol.dispose]();
     if (canMount) pair.remove();
   });
 
-  function smallDisk(folder: string, size: string): string {
-    mkdirSync(folder);
-    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${size}`, "tmpfs", folder]);
-    mounted.push(folder);
-    return folder;
+  function smallDisk(folder: string, size: string): Disk {
+    const disk = new Disk(folder, size);
+    disks.push(disk);
+    return disk;
   }
 
   test.skipIf(!canMount)(
@@ -202,10 +191,9 @@ describe("a full disk", () => {
     async () => {
       pair = await Pair.make((folder) => {
         const disk = smallDisk(path.join(folder, "disk"), "256k");
-        return pathToFileURL(path.join(disk, "store")).href;
+        return pathToFileURL(path.join(disk.folder, "store")).href;
       });
-      const filler = path.join(pair.user.folder, "disk", "filler");
-      fill(filler);
+      const makeRoom = disks[0]?.fill();
       const { status, stdout, stderr } = await pair.run(pair.caller, [
         "send",
         "eu-lab/echo",
@@ -213,7 +201,7 @@ describe("a full disk", () => {
         "x",
       ]);
       expect({ status, codes: codesIn(stderr) }).toEqual({ status: 3, codes: ["STORE_FULL"] });
-      rmSync(filler);
+      makeRoom?.();
       expect(await pair.poll(pair.caller)).toMatchObject({ status: 0 });
       expect(await pair.poll()).toMatchObject({ status: 0 });
       expect(pair.executions(stdout.trim())).toBe(1);
@@ -225,11 +213,11 @@ describe("a full disk", () => {
     async () => {
       pair = await pairInFolder();
       const disk = smallDisk(path.join(pair.user.folder, "small"), "2m");
-      const home = path.join(disk, "third");
+      const home = path.join(disk.folder, "third");
       const card = await pair.succeed(pair.callee, ["card", "export"]);
       await pair.succeed(home, ["init", "--gateway", "third", "--store", pair.storeUrl]);
       await pair.succeed(home, ["peers", "add", "-", "--yes"], { stdin: card });
-      fill(path.join(disk, "filler"));
+      const makeRoom = disk.fill();
       const send = ["send", "eu-lab/echo", "--prompt", "x".repeat(50_000)];
       const { status, stdout, stderr } = await pair.run(home, send);
       expect({ status, stdout, codes: codesIn(stderr) }).toEqual({
@@ -237,7 +225,7 @@ describe("a full disk", () => {
         stdout: "",
         codes: ["STATE_FULL"],
       });
-      rmSync(path.join(disk, "filler"));
+      makeRoom();
       expect(await pair.json(home, ["runs", "list"])).toEqual([]);
       await pair.succeed(home, send);
     },
@@ -297,36 +285,3 @@ describe("a state that was copied", () => {
     pair.remove();
   });
 });
-
-function fill(file: string): void {
-  try {
-    for (let bytes = 1 << 20; bytes >= 1; bytes >>= 1) appendUntilFull(file, bytes);
-  } catch (thrown) {
-    if (fieldOf(thrown, "code") !== "ENOSPC") throw thrown;
-  }
-}
-
-function appendUntilFull(file: string, bytes: number): void {
-  for (;;) {
-    try {
-      writeFileSync(file, Buffer.alloc(bytes), { flag: "a" });
-    } catch (thrown) {
-      if (fieldOf(thrown, "code") === "ENOSPC") return;
-      throw thrown;
-    }
-  }
-}
-
-function tryToMount(): boolean {
-  if (process.getuid?.() !== 0) return false;
-  const folder = mkdtempSync(path.join(os.tmpdir(), "postern-mount-"));
-  try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], { stdio: "ignore" });
-    execFileSync("umount", [folder]);
-    return true;
-  } catch {
-    return false;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}

@@ -6,7 +6,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import { openFileStore } from "../../src/store/file.ts";
 import { treeOf } from "../support/tree.ts";
-import { canMount, Disk } from "./disk.ts";
+import { canMount, Disk } from "../support/disk.ts";
 import { Served } from "./served.ts";
 
 const timeoutMs = 120_000;
