@@ -80,7 +80,8 @@ async function tryOnce(
   const world = await World.make(meeting, onCrash);
   try {
     await scenario.prepare?.(world);
-    const life = await world.live(scenario.side, scenario.command(world), kill);
+    const { side, command, stopAfter } = scenario;
+    const life = await world.live(side, command(world), kill, stopAfter);
     await scenario.afterwards?.(world, life);
     const end = await settled(world, checker);
     const { ending = "answered" } = scenario;

@@ -37,6 +37,7 @@ export function parsePlan(text: string): Plan {
 }
 
 export function parseTrace(text: string): readonly Note[] {
-  const lines = text.split("\n").filter((line) => line !== "");
+  // The last line may be on its way.
+  const lines = text.split("\n").slice(0, -1);
   return lines.map((line) => noteSchema.parse(JSON.parse(line)));
 }

@@ -14,6 +14,8 @@ export interface Scenario {
   readonly prepare?: (world: World) => Promise<void>;
   /** What its user does about the killed process, besides the passes that are made anyway. */
   readonly afterwards?: (world: World, killed: Life) => Promise<void>;
+  /** A command that goes on for ever is told to stop once this operation has taken effect. */
+  readonly stopAfter?: string;
   /** How the run ends; `answered` when absent. */
   readonly ending?: Ending;
   /** Whether it makes a difference, from the first start on, what the agent's route says about crashes. */
@@ -25,6 +27,7 @@ export interface Scenario {
 }
 
 const poll = (): readonly string[] => ["poll"];
+const serve = (): readonly string[] => ["serve"];
 const gc = (): readonly string[] => ["gc"];
 
 const answering: Scenario = {
@@ -64,6 +67,14 @@ export const scenarios: readonly Scenario[] = [
     startsLike: answering,
   },
   {
+    name: "serve, answering",
+    side: "callee",
+    command: serve,
+    stopAfter: "state commit acknowledgement",
+    prepare: (world) => world.ask(),
+    startsLike: answering,
+  },
+  {
     name: "poll, refusing",
     side: "callee",
     command: poll,
@@ -97,6 +108,13 @@ export const scenarios: readonly Scenario[] = [
     prepare: (world) => diesAnswering(world, after("state commit end")),
   },
   { name: "poll, closing", side: "caller", command: poll, prepare: answered },
+  {
+    name: "serve, closing",
+    side: "caller",
+    command: serve,
+    stopAfter: "state commit close",
+    prepare: answered,
+  },
   {
     name: "call, following and closing",
     side: "caller",

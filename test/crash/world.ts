@@ -97,8 +97,16 @@ export class World {
     return [target, "--prompt", prompt, "--idempotency-key", idempotencyKey];
   }
 
-  /** A process of the program that dies at an operation, or lives to its end. */
-  async live(side: Side, args: readonly string[], at: Kill | null): Promise<Life> {
+  /**
+   * A process of the program that dies at an operation, or lives to its end; one that has no end by itself is told to
+   * stop once an operation has taken effect.
+   */
+  async live(
+    side: Side,
+    args: readonly string[],
+    at: Kill | null,
+    stopAfter?: string,
+  ): Promise<Life> {
     const { pair } = this;
     const home = pair[side];
     const trace = path.join(pair.user.folder, `trace-${this.lives.length}`);
@@ -110,8 +118,16 @@ export class World {
       NODE_OPTIONS: `--import=${preload}`,
       NODE_COMPILE_CACHE: compileCache,
     };
-    const { signal, stdout, stderr } = await pair.run(home, args, { env });
-    const notes = parseTrace(readFileSync(trace, "utf8"));
+    const { child, ended } = pair.start(home, args, { env });
+    const notesNow = (): readonly Note[] => parseTrace(readFileSync(trace, "utf8"));
+    const watch = setInterval(() => {
+      if (!notesNow().some(({ what, name }) => what === "done" && name === stopAfter)) return;
+      clearInterval(watch);
+      child.kill("SIGTERM");
+    }, 100);
+    const { signal, stdout, stderr } = await ended;
+    clearInterval(watch);
+    const notes = notesNow();
     const life: Life = { killed: signal === "SIGKILL", stdout, stderr, notes };
     this.lives.push(life);
     return life;
