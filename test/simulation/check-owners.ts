@@ -1,5 +1,7 @@
 import { limits } from "../../src/base/limits.ts";
+import type { OwnerPayload } from "../../src/protocol/owner.ts";
 import type { Receipt } from "../../src/protocol/receipt.ts";
+import type { MemoryContent } from "../../src/state/memory-records.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Life } from "./life.ts";
 import type { Machine } from "./machine.ts";
@@ -7,6 +9,7 @@ import type { Machine } from "./machine.ts";
 interface Claim {
   readonly by: string;
   readonly generation: number;
+  readonly nonce: string;
   readonly atMs: number;
 }
 
@@ -21,9 +24,9 @@ export class OwnerChecks {
     this.#ledger = ledger;
   }
 
-  claimed(machine: Machine, generation: number): void {
+  claimed(machine: Machine, { generation, nonce }: OwnerPayload): void {
     const claims = this.#claims.get(machine.name) ?? [];
-    claims.push({ by: stateOf(machine), generation, atMs: machine.world.nowMs });
+    claims.push({ by: stateOf(machine), generation, nonce, atMs: machine.world.nowMs });
     this.#claims.set(machine.name, claims);
   }
 
@@ -40,6 +43,13 @@ export class OwnerChecks {
     return Math.max(0, ...(this.#claims.get(name) ?? []).map(({ generation }) => generation));
   }
 
+  /** Whether a state with these nonces finds out, at its next look, that another one has claimed the name. */
+  findsOut(machine: Machine, { nonces }: Pick<MemoryContent, "nonces">): boolean {
+    const highest = this.highest(machine);
+    const last = this.#claims.get(machine.name)?.find(({ generation }) => generation === highest);
+    return last !== undefined && !nonces.has(last.nonce);
+  }
+
   /** Whether this state was the last to claim the name; where nobody did, any is. */
   serves(machine: Machine): boolean {
     const claims = this.#claims.get(machine.name) ?? [];
@@ -52,7 +62,8 @@ export class OwnerChecks {
    * under a clock that is behind what the state has seen.
    */
   checkServes(machine: Machine, life: Life, { runId }: Receipt): void {
-    const { highestClockMs } = machine.disk.content.meta;
+    const { meta, nonces } = machine.disk.content;
+    const { highestClockMs } = meta;
     if (life.clock.now() < highestClockMs - limits.clockStepMs)
       this.#ledger.violate(
         "promise 1",
@@ -64,8 +75,11 @@ export class OwnerChecks {
     const safe = Math.max(this.#known.get(self) ?? 0, ...own);
     const nowMs = machine.world.nowMs;
     const other = claims.find(
-      ({ by, generation, atMs }) =>
-        by !== self && generation > safe && nowMs > atMs + limits.ownerLookMs * 1.1,
+      ({ by, generation, nonce, atMs }) =>
+        by !== self &&
+        !nonces.has(nonce) &&
+        generation > safe &&
+        nowMs > atMs + limits.ownerLookMs * 1.1,
     );
     if (other !== undefined)
       this.#ledger.violate(

@@ -7,6 +7,7 @@ import {
   type FramesName,
   type RequestName,
 } from "../../src/protocol/object-key.ts";
+import { decodeOwner, type OwnerPayload } from "../../src/protocol/owner.ts";
 import { requestDigestOf } from "../../src/protocol/run-id.ts";
 import type { OwnerChecks } from "./check-owners.ts";
 import { placeOf, receiptAnsweredBy, type Ledger } from "./ledger.ts";
@@ -87,7 +88,7 @@ export class StoreChecks implements BucketWatch {
     const name = parseObjectKey(key);
     this.#putMs.set(key, by.machine.world.nowMs);
     if (name?.kind === "cancel") this.#ledger.cancels.set(key, by.machine.world.nowMs);
-    if (name?.kind === "owner") this.#owners.claimed(by.machine, name.generation);
+    if (name?.kind === "owner") this.#owners.claimed(by.machine, claimIn(bytes));
     if (name?.kind !== "frames") return;
     const payload = framesIn(bytes);
     this.#checkChain(name, bytes, payload, by);
@@ -101,7 +102,7 @@ export class StoreChecks implements BucketWatch {
     payload: FramesPayload,
     { machine }: User,
   ): void {
-    const attempt = `${machine.label}/${placeOf(name)}/${name.attempt}`;
+    const attempt = `${machine.name}/${placeOf(name)}/${name.attempt}`;
     const before = this.#chains.get(attempt) ?? { seq: 0, prev: noPrev };
     const follows = before.seq === payload.seq && equalBytes(before.prev, payload.prev);
     // One that came late, or again after it was deleted, has others behind it already.
@@ -183,6 +184,10 @@ export class StoreChecks implements BucketWatch {
     const oldMs = machine.world.nowMs - (this.#putMs.get(key) ?? 0);
     return !outbox.has(runId) && oldMs > limits.retentionMs;
   }
+}
+
+function claimIn(bytes: Uint8Array): OwnerPayload {
+  return decodeOwner(parseEnvelope("owner", bytes).untrustedPayload);
 }
 
 function framesIn(bytes: Uint8Array): FramesPayload {

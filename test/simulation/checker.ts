@@ -3,6 +3,7 @@ import type { Work } from "../../src/handlers/handler.ts";
 import type { PlacedFrame } from "../../src/mailbox/frame-reader.ts";
 import type { Receipt } from "../../src/protocol/receipt.ts";
 import type { TerminalPayload } from "../../src/protocol/frame.ts";
+import type { MemoryContent } from "../../src/state/memory-records.ts";
 import { AnswerChecks } from "./check-answers.ts";
 import { OwnerChecks } from "./check-owners.ts";
 import { leftUndone, type Quiet } from "./check-quiet.ts";
@@ -92,9 +93,9 @@ export class Checker implements BucketWatch {
     this.#owners.recovered(machine);
   }
 
-  /** The highest generation that was claimed of the machine's name. */
-  highestClaim(machine: Machine): number {
-    return this.#owners.highest(machine);
+  /** Whether a state with this content finds out that another one has claimed the machine's name. */
+  findsOut(machine: Machine, content: MemoryContent): boolean {
+    return this.#owners.findsOut(machine, content);
   }
 
   onTry(key: string, bytes: Uint8Array, by: User): void {

@@ -65,7 +65,7 @@ function loseHomeLater(stage: Stage, machine: Machine): void {
     world.tell(machine.label, what);
     const content = isLost ? newContent(world.nowMs + machine.clock.offsetMs()) : copy;
     machine.putBack(content);
-    const findsOut = checker.highestClaim(machine) > content.meta.generation;
+    const findsOut = checker.findsOut(machine, content);
     world.schedule(findsOut ? noticeMs : 0, () => {
       machine.powerOff(false);
       void machine.recover();
@@ -102,10 +102,8 @@ function copyLater(stage: Stage, machine: Machine): void {
   const atWorst = how === "recovered" && random.chance(0.5);
   world.schedule(copyMs, () => {
     const copy = machine.copy(label, new SimClock(world, label, stage.weather.clocks));
-    const { generation } = copy.disk.content.meta;
     const start = (): void => {
-      const finds = checker.highestClaim(machine) > generation;
-      if (how === "later" && !finds) return;
+      if (how === "later" && !checker.findsOut(machine, copy.disk.content)) return;
       const minutes = Math.round((world.elapsedMs - copyMs) / minute);
       world.tell(label, `begins to run, a copy of ${machine.label} from ${minutes} minutes ago`);
       copy.trust = machine.trust;
