@@ -109,6 +109,17 @@ export class Machine {
     await this.#stateOf(life).recover();
   }
 
+  /** As a closed lid does: all its processes stand still, and none begins. */
+  standStill(ms: number): void {
+    this.isOff = true;
+    this.world.tell(this.label, `has its lid closed for ${Math.round(ms / 1000)} s`);
+    for (const life of this.#processes.values())
+      if (life.alive) life.pauseFor(ms, "with its machine");
+    this.world.schedule(ms, () => {
+      this.isOff = false;
+    });
+  }
+
   /** All its processes die at once; what its state had not made durable may be gone. */
   powerOff(losesUnsynced: boolean): void {
     for (const life of this.#processes.values()) life.end("crashes");

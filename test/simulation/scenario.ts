@@ -1,6 +1,7 @@
 import { parseGatewayName, parseRealm } from "../../src/base/names.ts";
 import { limits } from "../../src/base/limits.ts";
 import { signingKeyFromSeed } from "../../src/protocol/keys.ts";
+import { goAway } from "./absence.ts";
 import { askLater } from "./asking.ts";
 import { Checker } from "./checker.ts";
 import { troubleHomes } from "./home-trouble.ts";
@@ -66,6 +67,7 @@ export class Scenario {
     world.note("world", JSON.stringify(this.#stage.weather));
     this.#beginTrouble();
     await world.pass(troubledMs);
+    await goAway(this.#stage);
     await this.#becomeQuiet();
     await this.#resurrect();
     const { seed, trace, story, violations, happened } = world;

@@ -5,6 +5,7 @@ import type { PlacedFrame } from "../../src/mailbox/frame-reader.ts";
 import type { Mailbox } from "../../src/mailbox/mailbox.ts";
 import type { Checker } from "./checker.ts";
 import { noFaults, type Faults, type Life } from "./life.ts";
+import { underLid } from "./lid.ts";
 import type { Machine } from "./machine.ts";
 import type { Bucket } from "./sim-store.ts";
 import { expectedCodes, type Weather } from "./weather.ts";
@@ -67,7 +68,7 @@ export class Stage {
   ): Life | undefined {
     if (machine.isOff) return undefined;
     const { life, mailbox } = machine.boot(what);
-    work(mailbox, life).then(
+    work(underLid(this, machine, life, mailbox), life).then(
       () => life.end("exits"),
       (thrown: unknown) => {
         const error = asPosternError(thrown);
