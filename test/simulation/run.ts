@@ -1,12 +1,22 @@
 import { parseArgs } from "node:util";
 import type { FileCoverage } from "./coverage.ts";
 import { simulateInJobs } from "./jobs.ts";
+import { brokenAnyway, record, search, seekAll, type Sought } from "./mutate.ts";
 import type { Outcome } from "./scenario.ts";
+
+/** Within so many seeds each mutation must be found. */
+const enoughSeeds = 3000;
 
 const usage = `npm run simulate -- --seed N              one seed: its trace, and the story of what it breaks
 npm run simulate -- --seeds M [--from N]  M seeds: one closing line
                     [--jobs J]            in J processes side by side
                     [--coverage]          and what of the code that keeps the promises they ran through
+npm run simulate -- --mutations           holes put back one by one, until a seed shows each
+                    [--seeds M]           within M seeds (${enoughSeeds})
+                    [--anew]              from seed 1 on, and not first where it was found before
+                    [--record]            and writes down where each was found
+npm run simulate -- --mutation NAME       one hole: the story of the first seed that shows it
+                    [--seed N]            or of this one
 `;
 
 async function main(): Promise<number> {
@@ -17,11 +27,19 @@ async function main(): Promise<number> {
       from: { type: "string", default: "1" },
       jobs: { type: "string", default: "1" },
       coverage: { type: "boolean", default: false },
+      mutations: { type: "boolean", default: false },
+      anew: { type: "boolean", default: false },
+      record: { type: "boolean", default: false },
+      mutation: { type: "string" },
       help: { type: "boolean", default: false },
     },
   });
-  const { seed, seeds, from, jobs, coverage } = values;
+  const { seed, seeds, from, jobs, coverage, mutation } = values;
   if (values.help) return say(usage, 0);
+  const mostSeeds = Number(seeds ?? enoughSeeds);
+  if (values.mutations) return showMutations({ ...values, seeds: mostSeeds });
+  if (mutation !== undefined)
+    return showMutation(mutation, Number(seed ?? from), Number(seed ?? mostSeeds));
   if (seed !== undefined) return showSeed(Number(seed));
   if (seeds === undefined) return say(usage, 2);
   return showSeeds({ first: Number(from), count: Number(seeds), jobs: Number(jobs), coverage });
@@ -70,6 +88,36 @@ async function showSeeds(options: {
     `${many.seeds} seeds, ${many.starts} starts, ${many.terminals} terminals, 0 violations\n`,
     0,
   );
+}
+
+async function showMutations(options: {
+  readonly seeds: number;
+  readonly anew: boolean;
+  readonly record: boolean;
+}): Promise<number> {
+  say("promise  seeds  mutation\n", 0);
+  const sought = await seekAll({ ...options, onSought: (each) => say(rowOf(each), 0) });
+  if (options.record) record(sought);
+  const found = sought.filter((each) => each.found !== undefined).length;
+  const broken = await brokenAnyway(sought);
+  for (const { seed, violations } of broken)
+    say(`seed ${seed} breaks a promise without any mutation: ${violations.join("; ")}\n`, 0);
+  return say(
+    `${found} of ${sought.length} mutations found, ${broken.length} violations without them\n`,
+    found === sought.length && broken.length === 0 ? 0 : 1,
+  );
+}
+
+function rowOf({ mutation: { name, breaks, opens }, found }: Sought): string {
+  const seeds = String(found?.seed ?? "none").padStart(5);
+  return `${String(breaks).padStart(7)}  ${seeds}  ${name}: ${opens}\n`;
+}
+
+async function showMutation(name: string, first: number, last: number): Promise<number> {
+  const found = await search({ name, first, last, tells: true });
+  if (found === undefined) return say(`no seed from ${first} to ${last} shows ${name}\n`, 1);
+  const { seed, story, violations } = found;
+  return say(`the story of seed ${seed}:\n\n${story}\n\n${violations.join("\n")}\n`, 0);
 }
 
 function showCoverage(files: readonly FileCoverage[]): void {

@@ -1,0 +1,82 @@
+import type { Mutation } from "./mutation.ts";
+
+const owner = "mailbox/owner.ts";
+const start = "mailbox/start.ts";
+
+/** Holes in what makes one state, and one clock, serve a gateway's name. */
+export const ownerMutations: readonly Mutation[] = [
+  {
+    name: "owner-generation-ignored",
+    opens: "a claim by another state is met and changes nothing",
+    breaks: 1,
+    edits: [
+      {
+        file: owner,
+        find: `    const ours = await box.state.knowsOwnerNonce(claim.nonce);`,
+        replace: `    const ours = true;`,
+      },
+    ],
+  },
+  {
+    name: "nonce-after-its-claim",
+    opens: "an owner nonce is committed after the claim that carries it was put",
+    breaks: 6,
+    edits: [
+      {
+        file: owner,
+        find: `  await box.state.commitOwnerNonce(nonce);
+`,
+        replace: ``,
+      },
+      {
+        file: owner,
+        find: `    const created = (await box.store.put(key, bytes)) === "created";`,
+        replace: `    const created = (await box.store.put(key, bytes)) === "created";
+    if (created) await box.state.commitOwnerNonce(nonce);`,
+      },
+    ],
+  },
+  {
+    name: "exists-taken-as-lost",
+    opens: "a claim that meets another one is taken as lost, without a look at whose that is",
+    breaks: 2,
+    edits: [
+      {
+        file: owner,
+        find: `      : await verifiedClaim(box, generation, await readObject(box.store, key));`,
+        replace: `      : { claim: { generation, nonce }, issuedMs: begunMs, ours: false };`,
+      },
+    ],
+  },
+  {
+    name: "start-without-a-look-at-the-owner",
+    opens: "a run is started without asking whether this state still serves the name",
+    breaks: 1,
+    edits: [
+      {
+        file: start,
+        find: `  await ensureOwner(box);
+`,
+        replace: ``,
+      },
+      {
+        file: start,
+        find: `    requireOwner(view);
+`,
+        replace: ``,
+      },
+    ],
+  },
+  {
+    name: "clock-behind-admits",
+    opens: "a clock that is behind what the state has seen goes on admitting",
+    breaks: 1,
+    edits: [
+      {
+        file: owner,
+        find: `  if (view.nowMs < view.highestClockMs - limits.clockStepMs) {`,
+        replace: `  if (false) {`,
+      },
+    ],
+  },
+];

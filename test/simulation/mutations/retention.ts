@@ -1,0 +1,44 @@
+import type { Mutation } from "./mutation.ts";
+
+const memory = "state/memory-records.ts";
+
+/** Holes in what is kept, and for how long. */
+export const retentionMutations: readonly Mutation[] = [
+  {
+    name: "collected-unanswered",
+    opens: "a receipt is collected although its end was never published",
+    breaks: 4,
+    edits: [
+      {
+        file: memory,
+        find: `      if (ended === null || !ended.acknowledged) return [];`,
+        replace: `      if (ended === null) return [];`,
+      },
+    ],
+  },
+  {
+    name: "collected-at-expiry",
+    opens: "a receipt is kept until its request expires, and no longer",
+    breaks: 4,
+    edits: [
+      {
+        file: memory,
+        find: `      const untilMs = keptUntilMs(ended.atMs, exp, retention);`,
+        replace: `      const untilMs = exp * 1000;`,
+      },
+    ],
+  },
+  {
+    name: "open-record-collected",
+    opens: "what was asked is forgotten although it is neither closed nor known to be unanswered",
+    breaks: 2,
+    edits: [
+      {
+        file: memory,
+        find: `      if (settledMs === null) return [];
+      const untilMs = keptUntilMs(settledMs, record.exp, retention);`,
+        replace: `      const untilMs = keptUntilMs(settledMs ?? record.openedMs, record.exp, retention);`,
+      },
+    ],
+  },
+];
