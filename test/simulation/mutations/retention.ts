@@ -29,6 +29,18 @@ export const retentionMutations: readonly Mutation[] = [
     ],
   },
   {
+    name: "collected-before-expiry",
+    opens: "a receipt is collected while its request has not expired yet",
+    breaks: 4,
+    edits: [
+      {
+        file: memory,
+        find: `      const untilMs = keptUntilMs(ended.atMs, exp, retention);`,
+        replace: `      const untilMs = ended.atMs + retention.retentionMs;`,
+      },
+    ],
+  },
+  {
     name: "open-record-collected",
     opens: "what was asked is forgotten although it is neither closed nor known to be unanswered",
     breaks: 2,
