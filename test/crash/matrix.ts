@@ -111,7 +111,7 @@ export async function settled(world: World, checker: Checker): Promise<EndState>
 /** The rows of one trial as a table for people. */
 export function tableOf(title: string, rows: readonly Row[]): string {
   const line = (...[number, name, before, after]: readonly string[]): string =>
-    `${number?.padStart(4)}  ${name?.padEnd(42)}${before?.padEnd(20)}${after}`.trimEnd();
+    `${number?.padStart(4)}  ${name?.padEnd(42)}${before?.padEnd(22)}${after}`.trimEnd();
   const lines = rows.map(({ number, name, nth, before, after }) =>
     line(`${number}`, nth > 1 ? `${name} (${nth})` : name, shown(before), shown(after)),
   );

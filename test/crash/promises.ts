@@ -79,8 +79,9 @@ function faultsOfKept({ started }: World, end: EndState): readonly string[] {
   );
 }
 
+/** Owner keys stay; a test write whose process died over it goes once it is old. */
 function faultsOfStore({ objects }: EndState): readonly string[] {
-  const left = objects.filter((key) => !/^[^/]+\/owner\/[^/]+$/.test(key));
+  const left = objects.filter((key) => !/^[^/]+\/(?:owner|probe)\/[^/]+$/.test(key));
   return faults([left.length === 0, `objects are left: ${left.join(", ")}`]);
 }
 
