@@ -68,13 +68,14 @@ function loseHomeLater(stage: Stage, machine: Machine): void {
     const findsOut = checker.findsOut(machine, content);
     world.schedule(findsOut ? noticeMs : 0, () => {
       machine.powerOff(false);
-      void machine.recover();
+      stage.recover(machine);
     });
   });
 }
 
 /** The disk takes nothing more, until it is mended: what was not durable by then is gone, and nobody knows what. */
-function damageLater({ world }: Stage, machine: Machine): void {
+function damageLater(stage: Stage, machine: Machine): void {
+  const { world } = stage;
   const random = world.randomOf(`${machine.label} disk`);
   const mendedMs = random.integer(1, 5) * minute;
   world.plan(random.integer(0, troubledMs - 6 * minute), `${machine.label} disk`, () => {
@@ -83,7 +84,7 @@ function damageLater({ world }: Stage, machine: Machine): void {
     world.schedule(mendedMs, () => {
       world.tell(machine.label, "has its disk mended, with what was durable on it");
       machine.putBack(machine.disk.durable);
-      void machine.recover();
+      stage.recover(machine);
     });
   });
 }
@@ -109,7 +110,7 @@ function copyLater(stage: Stage, machine: Machine): void {
       copy.trust = machine.trust;
       checker.watch(copy);
       stage.machines.push(copy);
-      if (how === "recovered") takeName(machine, copy);
+      if (how === "recovered") takeName(stage, machine, copy);
       const durationMs = troubledMs - world.elapsedMs;
       workUntil(stage, copy, { name: "copy", durationMs, everyMs: minute });
     };
@@ -125,7 +126,7 @@ function copyLater(stage: Stage, machine: Machine): void {
 }
 
 /** The name is the copy's from here on: what becomes of the original's runs is for people to find out. */
-function takeName(original: Machine, copy: Machine): void {
+function takeName(stage: Stage, original: Machine, copy: Machine): void {
   for (const machine of [original, copy]) machine.stateWasLost = true;
-  void copy.recover();
+  stage.recover(copy);
 }

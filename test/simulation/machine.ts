@@ -3,6 +3,7 @@ import { isWorkerId, type GatewayName, type Realm, type WorkerId } from "../../s
 import { PosternError } from "../../src/base/errors.ts";
 import { newNonce, type Mailbox } from "../../src/mailbox/mailbox.ts";
 import type { Receipt } from "../../src/protocol/receipt.ts";
+import { ensureOwner } from "../../src/mailbox/owner.ts";
 import type { SigningKey } from "../../src/protocol/keys.ts";
 import type { MemoryContent } from "../../src/state/memory-records.ts";
 import type { State } from "../../src/state/state.ts";
@@ -74,17 +75,22 @@ export class Machine {
    * of what it is for is the same in every try; of several at once, each has a number.
    */
   boot(what: string): { readonly life: Life; readonly mailbox: Mailbox } {
-    const { world, bucket, checker, faults } = this.#parts;
+    const { world, faults } = this.#parts;
     const number = (this.#lives.get(what) ?? 0) + 1;
     this.#lives.set(what, number);
     const name = `${this.label}#${what}${number === 1 ? "" : `.${number}`}`;
     const life = new Life(name, { world, offsetMs: this.clock.offsetMs, faults });
-    const random = world.randomOf(`${name} mailbox`);
+    return { life, mailbox: this.#mailboxOf(life) };
+  }
+
+  #mailboxOf(life: Life): Mailbox {
+    const { world, bucket, checker } = this.#parts;
+    const random = world.randomOf(`${life.name} mailbox`);
     const worker = newNonce(random);
     if (!isWorkerId(worker)) throw new PosternError("INTERNAL", "a nonce is no worker id");
     this.#processes.set(worker, life);
     checker.born(this, worker, life);
-    const mailbox: Mailbox = {
+    return {
       self: this.name,
       realm: this.realm,
       signingKey: this.signingKey,
@@ -96,17 +102,22 @@ export class Machine {
       random,
       log: silentLogger,
     };
-    return { life, mailbox };
   }
 
-  /** What an operator does by hand after a loss: no faults, and no process of the gateway at work. */
+  /**
+   * What an operator does by hand after a loss: no faults, and no process of this home at work. The name is claimed
+   * at once, as `postern state recover` does it: who else serves it finds out within a look's age.
+   */
   async recover(): Promise<void> {
     const { world } = this;
     const parts = { world, offsetMs: this.clock.offsetMs, faults: () => noFaults };
     const life = new Life(`${this.label}#recover.${this.lives}`, parts);
+    const mailbox = this.#mailboxOf(life);
     world.tell(this.label, "has its state recovered by its operator");
     this.#parts.checker.recovered(this);
-    await this.#stateOf(life).recover();
+    await mailbox.state.recover();
+    await ensureOwner(mailbox);
+    life.end("exits");
   }
 
   /** As a closed lid does: all its processes stand still, and none begins. */

@@ -71,17 +71,24 @@ export class Stage {
     work(underLid(this, machine, life, mailbox), life).then(
       () => life.end("exits"),
       (thrown: unknown) => {
-        const error = asPosternError(thrown);
-        this.world.tell(life.name, `fails with ${error.code}`);
-        if (!this.#expected.has(error.code))
-          this.world.violate(
-            "promise 6",
-            `${life.name} failed with ${error.code}: ${error.stack ?? error.message}`,
-          );
+        this.#failed(life.name, thrown);
         life.end("exits");
       },
     );
     return life;
+  }
+
+  /** What its operator does after a loss. */
+  recover(machine: Machine): void {
+    machine.recover().catch((thrown: unknown) => this.#failed(machine.label, thrown));
+  }
+
+  #failed(who: string, thrown: unknown): void {
+    const error = asPosternError(thrown);
+    this.world.tell(who, `fails with ${error.code}`);
+    if (this.#expected.has(error.code)) return;
+    const what = `${who} failed with ${error.code}: ${error.stack ?? error.message}`;
+    this.world.violate("promise 6", what);
   }
 
   async follow(
