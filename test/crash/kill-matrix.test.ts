@@ -102,14 +102,15 @@ const leavesTraces = /^(?:state commit|PUT|DELETE|(?:link|unlink) (?:request|can
 
 /**
  * Where a process does one thing after the other, dying before an operation is dying after the one before it; what
- * leaves no trace is tried in two scenarios; and before its first start, a run's route has not been asked.
+ * leaves no trace is tried in two scenarios, and what several have in common in one; and before a run's first start,
+ * its route has not been asked.
  */
 function wanted(scenario: Scenario, onCrash: OnCrash): Wants {
   if (triesAll) return () => true;
-  const fromStart = onCrash === "retry" || scenario.startsLike !== undefined;
+  const ownFrom = onCrash === "retry" ? "state commit start" : scenario.ownFrom;
   return ({ name, when }, number, operations) => {
-    const start = operations.findIndex((operation) => operation.name === "state commit start");
-    if (fromStart && number <= start) return false;
+    const common = operations.findIndex((operation) => operation.name === ownFrom);
+    if (number <= common) return false;
     if (leavesTraces.test(name)) return true;
     return when === "after" && onCrash === "report" && scenario.stepByStep === true;
   };

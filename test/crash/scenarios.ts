@@ -20,8 +20,8 @@ export interface Scenario {
   readonly ending?: Ending;
   /** Whether it makes a difference, from the first start on, what the agent's route says about crashes. */
   readonly asksRoute?: true;
-  /** Another one, which is the same up to the first start. */
-  readonly startsLike?: Scenario;
+  /** The first operation that another scenario does not have as well. */
+  readonly ownFrom?: string;
   /** Whether it is killed at what leaves no trace, too, each time. */
   readonly stepByStep?: true;
 }
@@ -29,15 +29,6 @@ export interface Scenario {
 const poll = (): readonly string[] => ["poll"];
 const serve = (): readonly string[] => ["serve"];
 const gc = (): readonly string[] => ["gc"];
-
-const answering: Scenario = {
-  name: "poll, answering",
-  side: "callee",
-  command: poll,
-  prepare: (world) => world.ask(),
-  asksRoute: true,
-  stepByStep: true,
-};
 
 export const scenarios: readonly Scenario[] = [
   {
@@ -57,14 +48,21 @@ export const scenarios: readonly Scenario[] = [
     prepare: (world) =>
       dies(world, "caller", ["send", ...world.asking], after("state commit request")),
   },
-  answering,
+  {
+    name: "poll, answering",
+    side: "callee",
+    command: poll,
+    prepare: (world) => world.ask(),
+    asksRoute: true,
+    stepByStep: true,
+  },
   {
     name: "poll, answering at length",
     side: "callee",
     command: poll,
     prepare: (world) => world.ask(atLength),
     asksRoute: true,
-    startsLike: answering,
+    ownFrom: "state commit start",
   },
   {
     name: "serve, answering",
@@ -72,13 +70,14 @@ export const scenarios: readonly Scenario[] = [
     command: serve,
     stopAfter: "state commit acknowledgement",
     prepare: (world) => world.ask(),
-    startsLike: answering,
+    ownFrom: "state commit start",
   },
   {
     name: "poll, refusing",
     side: "callee",
     command: poll,
     prepare: (world) => world.ask({ ...plain, target: "eu-lab/spare" }),
+    ownFrom: "state commit end",
     ending: "refused",
   },
   {
@@ -86,6 +85,7 @@ export const scenarios: readonly Scenario[] = [
     side: "callee",
     command: poll,
     prepare: tampered,
+    ownFrom: "state commit quarantine",
     ending: "quarantined",
   },
   {
