@@ -43,11 +43,17 @@ export class AnswerChecks {
       );
   }
 
-  /** A caller's process came to know how a run ended: always the same, and as its callee published it. */
+  /**
+   * A caller's process came to know how its request ended: always the same, and as its callee published it. Under a
+   * clock that was wrong by days it may have forgotten one, and asked another under the same name.
+   */
   told(machine: Machine, runId: RunId, terminal: TerminalPayload): void {
     this.#ledger.counts.closed += 1;
+    const record = machine.disk.content.outbox.get(runId)?.record;
+    if (record === undefined) return;
     const text = JSON.stringify(terminal);
-    const key = `${machine.label}/${machine.lives}/${runId}`;
+    const place = placeOf({ runId, digest16: digest16Of(record.requestDigest) });
+    const key = `${machine.label}/${machine.lives}/${place}`;
     const before = this.#told.get(key);
     if (before !== undefined && before !== text)
       this.#ledger.violate(
@@ -55,9 +61,6 @@ export class AnswerChecks {
         `${machine.label} was told two ends of ${runId}: ${before} and ${text}`,
       );
     this.#told.set(key, text);
-    const record = machine.disk.content.outbox.get(runId)?.record;
-    if (record === undefined) return;
-    const place = placeOf({ runId, digest16: digest16Of(record.requestDigest) });
     if (this.#ledger.published.get(place)?.has(text) !== true)
       this.#ledger.violate(
         "promise 2",
