@@ -7,6 +7,8 @@ import type { Machine } from "./machine.ts";
 export interface Quiet {
   /** Whether the bucket hid or changed something: then an answer may be lost for good. */
   readonly bucketLied: boolean;
+  /** Whether there is time to wait: who stands still may answer yet what lives for days. */
+  readonly mayWait?: boolean;
 }
 
 const longLivedMs = 24 * 3_600_000;
@@ -35,7 +37,7 @@ function undoneOf(
   ledger: Ledger,
   machine: Machine,
   record: OutboxRecord,
-  { bucketLied }: Quiet,
+  { bucketLied, mayWait = false }: Quiet,
 ): string[] {
   const answer = answerOf(ledger, machine, record);
   if (record.state === "closed") {
@@ -45,7 +47,7 @@ function undoneOf(
   const excused = bucketLied || machine.stateWasLost;
   // Some live for days: they are waited for when everybody else has gone.
   const mayCome = (record.deadline ?? record.exp) * 1000 > machine.world.nowMs + longLivedMs;
-  const isOpen = record.state === "open" && !mayCome;
+  const isOpen = record.state === "open" && (mayWait || !mayCome);
   if (!isOpen && (answer === undefined || excused)) return [];
   return [`${machine.label} left ${record.runId} ${record.state}, answer ${answer ?? "none"}`];
 }

@@ -115,7 +115,7 @@ export class Checker implements BucketWatch {
   }
 
   isQuiet(quiet: Quiet): boolean {
-    return leftUndone(this.#ledger, this.#owners, quiet).length === 0;
+    return leftUndone(this.#ledger, this.#owners, { ...quiet, mayWait: true }).length === 0;
   }
 
   checkQuiet(quiet: Quiet): void {
