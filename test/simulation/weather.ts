@@ -53,6 +53,15 @@ export interface Weather {
   readonly strikes: { readonly chance: number; readonly kind: Strike | "any" };
 }
 
+/**
+ * How old a copy of a home is, only clocks tell: one that steps back by minutes makes it younger than a look at the
+ * owner keys lasts, and a copy that is used within the same minute is a limit that SPEC.md states.
+ */
+function canTellCopies(clocks: ClockWeather, home: HomeWeather): boolean {
+  if (clocks === "wild") return home === "kept";
+  return clocks !== "stepping" || (home !== "put back" && home !== "copied");
+}
+
 export function drawWeather(random: SeededRandom): Weather {
   const much = random.pick([0, 0.3, 1, 2] as const);
   const home = random.pick([
@@ -79,7 +88,7 @@ export function drawWeather(random: SeededRandom): Weather {
     store: random.pick(["fair", "fair", "fair", "forked", "stale"] as const),
     mistrust: random.pick(["none", "none", "none", "none", "passing", "at-first"] as const),
     home,
-    clocks: astray === "wild" && home !== "kept" ? "drifting" : astray,
+    clocks: canTellCopies(astray, home) ? astray : "drifting",
     crowd: random.pick([1, 1, 2, 4] as const),
     room: random.pick([1, 2, 2] as const),
     flood: random.chance(0.005),
