@@ -1,14 +1,7 @@
 import { once } from "node:events";
-import {
-  Agent,
-  createServer,
-  request as forwardedRequest,
-  type IncomingMessage,
-  type OutgoingHttpHeaders,
-  type ServerResponse,
-} from "node:http";
-import { buffer } from "node:stream/consumers";
+import { Agent, createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
+import { forward, passOn, take, type Answer, type Taken } from "./forward.ts";
 import { close, listen } from "./listen.ts";
 
 /** What can befall one request on its way to the store and back. */
@@ -48,21 +41,7 @@ export interface FaultProxyOptions {
   readonly delayMs: () => number;
 }
 
-/** Every request's whole body: it is small, and can be sent again. */
-interface Taken {
-  readonly method: string;
-  readonly path: string;
-  readonly headers: OutgoingHttpHeaders;
-  readonly body: Buffer;
-}
-
-interface Answer {
-  readonly status: number;
-  readonly headers: OutgoingHttpHeaders;
-  readonly body: Buffer;
-}
-
-/** Stands between a client and an S3: what is signed for it, the store behind it verifies, for the `Host` stays. */
+/** Stands between a client and an S3. */
 export class FaultProxy implements AsyncDisposable {
   readonly #options: FaultProxyOptions;
   readonly #target: URL;
@@ -107,9 +86,8 @@ export class FaultProxy implements AsyncDisposable {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { method = "", url: path = "", headers } = request;
-    const taken: Taken = { method, path, headers, body: await buffer(request) };
-    const fault = this.#options.draw({ method, path });
+    const taken = await take(request);
+    const fault = this.#options.draw(taken);
     if (fault !== undefined) this.#counts.set(fault, (this.#counts.get(fault) ?? 0) + 1);
     switch (fault) {
       case "drop-request":
@@ -157,18 +135,13 @@ export class FaultProxy implements AsyncDisposable {
     this.#late.add(late);
   }
 
-  async #forward(taken: Taken): Promise<Answer> {
-    const forwarded = this.#open(taken);
-    forwarded.end(taken.body);
-    const [response]: IncomingMessage[] = await once(forwarded, "response");
-    if (response === undefined) throw new Error("a response event without a response");
-    const { statusCode: status = 0, headers } = response;
-    return { status, headers, body: await buffer(response) };
+  #forward(taken: Taken): Promise<Answer> {
+    return forward(this.#target, this.#agent, taken);
   }
 
   /** Resolves once the store has had what it gets of it. */
   async #forwardHalf(taken: Taken): Promise<void> {
-    const forwarded = this.#open(taken);
+    const forwarded = passOn(this.#target, this.#agent, taken);
     const over = once(forwarded, "close");
     forwarded.on("error", () => undefined);
     forwarded.flushHeaders();
@@ -176,12 +149,6 @@ export class FaultProxy implements AsyncDisposable {
       forwarded.destroy(),
     );
     await over;
-  }
-
-  #open({ method, path, headers }: Taken) {
-    const { expect: _continue, ...others } = headers;
-    const { hostname, port } = this.#target;
-    return forwardedRequest({ hostname, port, method, path, headers: others, agent: this.#agent });
   }
 }
 

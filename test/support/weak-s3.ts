@@ -1,15 +1,13 @@
-import { once } from "node:events";
 import {
   Agent,
   createServer,
-  request as forwardedRequest,
   type IncomingMessage,
   type OutgoingHttpHeaders,
   type ServerResponse,
 } from "node:http";
-import { buffer } from "node:stream/consumers";
 import { PutObjectCommand } from "@aws-sdk/client-s3";
 import type { TestBucket } from "./bucket.ts";
+import { forward, take, type Answer, type Taken } from "./forward.ts";
 import { close, listen } from "./listen.ts";
 import type { S3UnderTest } from "./s3-server.ts";
 
@@ -36,12 +34,6 @@ export interface Said {
   /** The code of the error. */
   readonly code: string;
   readonly headers?: OutgoingHttpHeaders;
-}
-
-interface Answer {
-  readonly status: number;
-  readonly headers: OutgoingHttpHeaders;
-  readonly body: Buffer;
 }
 
 interface Deleted {
@@ -89,24 +81,20 @@ export class WeakS3 implements AsyncDisposable {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { method = "" } = request;
-    const { pathname } = new URL(request.url ?? "", this.#endpoint);
+    const taken = await take(request);
+    const { pathname } = new URL(taken.path, this.#endpoint);
     const path = decodeURIComponent(pathname.slice(`/${this.#bucket.name}/`.length));
-    const asked: Asked = { method, key: path === "" ? undefined : path };
+    const asked: Asked = { method: taken.method, key: path === "" ? undefined : path };
     this.#asked.push(asked);
-    const body = await buffer(request);
     const said = this.weaknesses.says?.(asked);
-    const {
-      status,
-      headers,
-      body: answer,
-    } = said === undefined ? await this.#answer(request, asked, body) : errorAnswer(said);
-    response.writeHead(status, headers).end(answer);
+    const answer = said === undefined ? await this.#answer(taken, asked.key) : errorAnswer(said);
+    response.writeHead(answer.status, answer.headers).end(answer.body);
   }
 
-  async #answer(request: IncomingMessage, { method, key }: Asked, body: Buffer): Promise<Answer> {
+  async #answer(taken: Taken, key: string | undefined): Promise<Answer> {
+    const { method, body } = taken;
     const { conditionalWrites, readLagMs = 0 } = this.weaknesses;
-    if (key === undefined) return this.#withLag(await this.#forward(request, body));
+    if (key === undefined) return this.#withLag(await this.#forward(taken));
     const old = this.#deleted.get(key);
     if (method === "GET" && old !== undefined && Date.now() - old.atMs < readLagMs)
       return old.before;
@@ -118,7 +106,7 @@ export class WeakS3 implements AsyncDisposable {
       // Its signature is over the condition as well: it is put by somebody else.
       if (conditionalWrites === "ignored") return await this.#overwrite(key, body);
     }
-    return await this.#forward(request, body);
+    return await this.#forward(taken);
   }
 
   async #overwrite(key: string, body: Buffer): Promise<Answer> {
@@ -157,16 +145,8 @@ export class WeakS3 implements AsyncDisposable {
     return { ...answer, headers: { "content-type": "application/xml" }, body };
   }
 
-  async #forward(request: IncomingMessage, body: Buffer): Promise<Answer> {
-    const { method, url: path, headers } = request;
-    const { expect: _continue, ...others } = headers;
-    const { hostname, port } = this.#target;
-    const options = { hostname, port, method, path, headers: others, agent: this.#agent };
-    const forwarded = forwardedRequest(options).end(body);
-    const [response]: IncomingMessage[] = await once(forwarded, "response");
-    if (response === undefined) throw new Error("a response event without a response");
-    const { statusCode: status = 0, headers: answered } = response;
-    return { status, headers: answered, body: await buffer(response) };
+  #forward(taken: Taken): Promise<Answer> {
+    return forward(this.#target, this.#agent, taken);
   }
 }
 
