@@ -11,7 +11,8 @@ import {
 } from "../../src/cli/doctor/store-checks.ts";
 import type { StoreProbe } from "../../src/store/probe.ts";
 import { hasConditionalWrites } from "../support/s3.ts";
-import { fieldOf, itemsOf, parsed, textOf } from "./support/json.ts";
+import { fieldOf, itemsOf } from "./support/json.ts";
+import { doctor } from "./support/findings.ts";
 import type { Pair } from "./support/pair.ts";
 import { meetings, pairInFolder } from "./support/stores.ts";
 
@@ -22,26 +23,12 @@ describe("doctor", () => {
   });
   afterAll(() => pair.remove());
 
-  /** What did not go well, by status, check and code, after a file of the callee's home was spoiled. */
-  async function doctor(): Promise<{ status: number | null; bad: readonly string[] }> {
-    const { status, stdout } = await pair.run(pair.callee, ["doctor", "--json"]);
-    const bad = itemsOf(parsed(stdout))
-      .filter((finding) => fieldOf(finding, "status") !== "ok")
-      .map((finding) =>
-        ["status", "check", "code"]
-          .map((name) => textOf(finding, name))
-          .join(" ")
-          .trim(),
-      );
-    return { status, bad };
-  }
-
   async function withSpoiled(name: string, spoil: (text: string) => string) {
     const file = path.join(pair.callee, name);
     const good = readFileSync(file, "utf8");
     writeFileSync(file, spoil(good));
     try {
-      return await doctor();
+      return await doctor(pair);
     } finally {
       writeFileSync(file, good);
     }
@@ -150,19 +137,19 @@ describe("doctor", () => {
 
   test("warns of a folder that others may read, and fails for one that they may write", async () => {
     chmodSync(pair.callee, 0o755);
-    expect(await doctor()).toEqual({ status: 0, bad: ["warning home"] });
+    expect(await doctor(pair)).toEqual({ status: 0, bad: ["warning home"] });
     chmodSync(pair.callee, 0o777);
-    expect(await doctor()).toEqual({ status: 2, bad: ["failure home HOME_UNSAFE"] });
+    expect(await doctor(pair)).toEqual({ status: 2, bad: ["failure home HOME_UNSAFE"] });
     chmodSync(pair.callee, 0o700);
     chmodSync(path.join(pair.callee, "keys", "gateway.key"), 0o644);
-    expect(await doctor()).toEqual({ status: 2, bad: ["failure key KEY_FILE_INVALID"] });
+    expect(await doctor(pair)).toEqual({ status: 2, bad: ["failure key KEY_FILE_INVALID"] });
     chmodSync(path.join(pair.callee, "keys", "gateway.key"), 0o600);
   });
 
   test.each(["config", "trust"])("fails for a %s.json that others may write", async (name) => {
     const file = path.join(pair.callee, `${name}.json`);
     chmodSync(file, 0o664);
-    expect(await doctor()).toEqual({ status: 2, bad: [`failure ${name} HOME_UNSAFE`] });
+    expect(await doctor(pair)).toEqual({ status: 2, bad: [`failure ${name} HOME_UNSAFE`] });
     chmodSync(file, 0o600);
   });
 

@@ -3,27 +3,13 @@ import { startS3, type RunningS3, type S3UnderTest } from "../support/s3-server.
 import { environmentOf, makeBucketAt, type TestBucket } from "../support/bucket.ts";
 import { hasConditionalWrites, s3 } from "../support/s3.ts";
 import { WeakS3, type Weaknesses } from "../support/weak-s3.ts";
-import { fieldOf, itemsOf, parsed, textOf } from "./support/json.ts";
+import { doctor } from "./support/findings.ts";
 import { codesIn, Pair } from "./support/pair.ts";
 
 function pairAt(at: S3UnderTest, url: string): Promise<Pair> {
   // A home is made in this process.
   Object.assign(process.env, environmentOf(at));
   return Pair.make(() => url, environmentOf(at));
-}
-
-/** What did not go well, by status, check and code. */
-async function doctor(pair: Pair): Promise<{ status: number | null; bad: readonly string[] }> {
-  const { status, stdout } = await pair.run(pair.callee, ["doctor", "--json"]);
-  const bad = itemsOf(parsed(stdout))
-    .filter((finding) => fieldOf(finding, "status") !== "ok")
-    .map((finding) =>
-      ["status", "check", "code"]
-        .map((name) => textOf(finding, name))
-        .join(" ")
-        .trim(),
-    );
-  return { status, bad };
 }
 
 const unsafe = { status: 3, bad: ["failure conditional writes STORE_UNSAFE"] };
