@@ -64,6 +64,11 @@ export const limits = {
 
   /** How old a look at the owner keys may be when something is admitted, taken over, started or ended. */
   ownerLookMs: minute,
+  /**
+   * Requests signed within this time after a recovered state's claim may have run elsewhere: clocks differ, and
+   * who served the name until then goes on for a look's age, by a clock that may be set back meanwhile.
+   */
+  recoveryMs: 5 * minute + minute + 10 * second,
   ownerClaimMs: hour,
   ownerKeysPerLook: 1000,
   /** Own claims that stay below the newest, and how long each of them stays in any case. */

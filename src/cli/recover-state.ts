@@ -1,5 +1,6 @@
 import { systemClock } from "../base/clock.ts";
 import { asPosternError, type PosternError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
 import type { RunId } from "../base/names.ts";
 import { openGateway, type OpenGatewayOptions } from "../gateway/gateway.ts";
 import { openHome } from "../gateway/home.ts";
@@ -11,8 +12,9 @@ import { createSqliteState, recoverSqliteState, type SqliteStateOptions } from "
 export interface Recovered {
   /** The state was gone, and this one is new. */
   readonly made: boolean;
-  /** Requests signed before this never run, unless a receipt of them stands. */
   readonly bornMs: number;
+  /** Requests signed before this never run, unless a receipt of them stands; unknown until the name is claimed. */
+  readonly runsFromMs: number | undefined;
   /** Runs that were open: the next pass ends them `interrupted`. */
   readonly openRuns: readonly RunId[];
   /** Why the claim on the gateway's name could not be put into the store; the next pass does it then. */
@@ -30,10 +32,12 @@ export async function recoverState(
   using _lock = holdPassLock(paths.home);
   const place = { file: paths.state, clock: systemClock, machine: machineName() };
   const made = await madeAnew(place);
-  const { state, bornMs, open } = await recoverSqliteState(place);
-  await state.close();
-  const openRuns = open.map(({ runId }) => runId);
-  return { made, bornMs, openRuns, unclaimed: await claim(options) };
+  const recovered = await recoverSqliteState(place);
+  await recovered.state.close();
+  const openRuns = recovered.open.map(({ runId }) => runId);
+  const { bornMs = recovered.bornMs, unclaimed } = await claim(options);
+  const runsFromMs = unclaimed === undefined ? bornMs + limits.recoveryMs : undefined;
+  return { made, bornMs, runsFromMs, openRuns, unclaimed };
 }
 
 async function madeAnew(place: SqliteStateOptions): Promise<boolean> {
@@ -50,14 +54,14 @@ async function madeAnew(place: SqliteStateOptions): Promise<boolean> {
 /** What was recovered stands already: a store that is away does not undo it. */
 async function claim(
   options: Pick<OpenGatewayOptions, "home" | "log" | "env">,
-): Promise<PosternError | undefined> {
+): Promise<{ readonly bornMs?: number; readonly unclaimed?: PosternError }> {
   try {
     await using gateway = await openGateway({ ...options, admits: false });
     await ensureOwner(gateway.mailbox);
-    return undefined;
+    return { bornMs: (await gateway.mailbox.state.overview()).bornMs };
   } catch (thrown) {
     const error = asPosternError(thrown);
-    if (error.class === "store") return error;
+    if (error.class === "store") return { unclaimed: error };
     throw error;
   }
 }

@@ -8,6 +8,7 @@ import { publishEnding, republishEnding } from "../mailbox/end.ts";
 import type { MaxRunOf } from "../mailbox/grants.ts";
 import { scanInbox } from "../mailbox/inbox.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
+import { claimAfterRecovery } from "../mailbox/owner.ts";
 import { takeOver, type OnCrash } from "../mailbox/take-over.ts";
 import { parseEnvelope } from "../protocol/envelope.ts";
 import type { RequestName } from "../protocol/object-key.ts";
@@ -96,6 +97,7 @@ export class Responder {
   /** Publishes committed ends whose publishing broke off, and takes over runs whose worker is gone. */
   async recover(mayStart: MayStart): Promise<void> {
     const { state } = this.#box;
+    await claimAfterRecovery(this.#box);
     const untilMs = this.#box.clock.now() + limits.scanMs;
     const limit = limits.recoverPerPass;
     // Where one end of a peer's cannot be published, its others wait for the next time as well.

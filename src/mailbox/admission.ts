@@ -67,11 +67,11 @@ export function decideAdmission(candidate: Candidate, view: RunView): Admission 
   if (view.peer.receivedLastMinute >= candidate.maxRequestsPerMinute) {
     return { status: "waits", code: "QUOTA_REACHED" };
   }
-  if (view.bornMs > 0 && iat < view.bornMs + limits.skewMs) {
+  if (view.bornMs > 0 && iat < view.bornMs + limits.recoveryMs) {
     return answered(
       "interrupted",
       "STATE_LOST",
-      "signed before this gateway's state was recovered, or within the clocks' difference after it: it may have run",
+      "signed before this gateway's state was recovered, or within minutes after it: it may have run",
     );
   }
   const believable = now < exp + 2 * limits.skewMs;

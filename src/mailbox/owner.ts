@@ -41,6 +41,14 @@ export async function ensureOwner(box: Mailbox): Promise<void> {
 }
 
 /**
+ * Claims the name for a state that was recovered while the store was away: what is signed until it is claimed never
+ * runs. Throws as `ensureOwner`.
+ */
+export async function claimAfterRecovery(box: Mailbox): Promise<void> {
+  if ((await box.state.owner()).unclaimed) await ensureOwner(box);
+}
+
+/**
  * Looks at the owner keys and claims nothing; a recovered state has nothing to look for yet. Answers with the
  * highest generation that is known then, 0 for none. Unless it is to be remembered, nothing is written
  * anywhere. Throws `STATE_ELSEWHERE`, or a code of class `store`.

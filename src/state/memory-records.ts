@@ -200,6 +200,12 @@ export class MemoryRecords implements Records {
     this.#changed().receipts.set(receiptKey(receipt), structuredClone(receipt));
   }
 
+  dateReceiptsUntil(nowMs: number): void {
+    const { receipts } = this.#changed();
+    for (const [key, receipt] of receipts)
+      if (receipt.receivedMs > nowMs) receipts.set(key, { ...receipt, receivedMs: nowMs });
+  }
+
   deleteReceipt(ref: RunRef): void {
     this.#changed().receipts.delete(receiptKey(ref));
   }

@@ -65,6 +65,8 @@ export interface Records {
   /** Ended and acknowledged ones that were kept until before `nowMs`, in order of (kept until, from, runId, requestDigest). */
   oldReceipts(nowMs: number, retention: Retention): Iterable<OldReceipt>;
   putReceipt(receipt: Receipt): void;
+  /** Says of all that was received later that it was received then: by a clock that was ahead. */
+  dateReceiptsUntil(nowMs: number): void;
   deleteReceipt(ref: RunRef): void;
 
   outbox(runId: RunId): StoredOutbox | undefined;

@@ -134,7 +134,8 @@ function furthest(one: ReadPosition | null, other: ReadPosition | null): ReadPos
 export function ownerViewOf(meta: Meta): OwnerView {
   const { lookMs, generation, claimedMs, elsewhere } = meta;
   const recovering = meta.bornMs > 0 && lookMs === null;
-  return { lookMs, generation, claimedMs, elsewhere, recovering };
+  const unclaimed = meta.bornMs > 0 && claimedMs === null;
+  return { lookMs, generation, claimedMs, elsewhere, recovering, unclaimed };
 }
 
 export function passedMeta(meta: Meta, { atMs, code }: EndedPass): Meta {
@@ -157,14 +158,20 @@ export function overviewOf(records: Records): Overview {
   };
 }
 
-/** What stands after a look at the owner keys; the same object when it says nothing new. */
-export function lookedAt(meta: Meta, look: OwnerLook): Meta {
+/**
+ * What stands after a look at the owner keys; the same object when it says nothing new. A recovered state counts as
+ * born once its first claim stands: until then another one may have served the name.
+ */
+export function lookedAt(meta: Meta, look: OwnerLook, nowMs: number): Meta {
   if (look.begunMs < meta.bornMs) return meta;
+  const claimedMs = claimedAt(meta, look);
+  const isFirstClaim = meta.claimedMs === null && claimedMs !== null;
   const looked: Meta = {
     ...meta,
+    bornMs: meta.bornMs > 0 && isFirstClaim ? Math.max(meta.bornMs, nowMs) : meta.bornMs,
     lookMs: latest(meta.lookMs, look.begunMs),
     generation: Math.max(meta.generation, look.generation),
-    claimedMs: claimedAt(meta, look),
+    claimedMs,
     elsewhere: meta.elsewhere || look.elsewhere,
   };
   const changed =

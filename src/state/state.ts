@@ -68,7 +68,8 @@ export interface State {
   knowsOwnerNonce(nonce: string): Promise<boolean>;
   /**
    * Records what a look at the owner keys found. It never lowers what is known: the highest generation and
-   * the latest look stand, and `elsewhere` stays until `recover`. A look begun before `recover` is void.
+   * the latest look stand, and `elsewhere` stays until `recover`. When the first claim of a recovered state is
+   * noted, `born` becomes now. A look begun before `born` is void.
    */
   noteOwner(look: OwnerLook): Promise<void>;
   owner(): Promise<OwnerView>;
@@ -120,9 +121,9 @@ export interface State {
   /** Deletes what retention no longer keeps: at most `limit` rows; says how many of each. */
   collect(options: CollectOptions): Promise<Collected>;
   /**
-   * Makes this state the one that serves the name: `born` = now, a look or claim of before is void, `elsewhere`
-   * is cleared, committed nonces are forgotten (whoever else holds them is a stranger from here on), and the
-   * generation stays. Answers with all open receipts.
+   * Makes this state the one that serves the name: `born` = now, no receipt counts as received later, a look or
+   * claim of before is void, `elsewhere` is cleared, committed nonces are forgotten (whoever else holds them is a
+   * stranger from here on), and the generation stays. Answers with all open receipts.
    */
   recover(): Promise<{ readonly bornMs: number; readonly open: readonly Receipt[] }>;
   close(): Promise<void>;
@@ -145,7 +146,10 @@ export interface RunView {
   readonly nowMs: number;
   /** The highest clock value any committed step of this state has seen before. */
   readonly highestClockMs: number;
-  /** When `recover` was last used, 0 if never: requests signed before may have been run and forgotten. */
+  /**
+   * When the state was last recovered, or claimed the name first after that; 0 if never: requests signed before may
+   * have been run and forgotten.
+   */
   readonly bornMs: number;
   readonly owner: OwnerView;
   /** The request's own receipt, or undefined. */
@@ -270,6 +274,8 @@ export interface OwnerLook {
 export interface OwnerView {
   /** The state was recovered and has not looked since: then the claims that stand are past ones. */
   readonly recovering: boolean;
+  /** The state was recovered and has not claimed the name since. */
+  readonly unclaimed: boolean;
   /** Null when no look has been recorded. */
   readonly lookMs: number | null;
   readonly generation: number;
@@ -335,7 +341,7 @@ export interface Overview {
   readonly owner: OwnerView;
   /** The highest clock value that any committed step has seen. */
   readonly highestClockMs: number;
-  /** When `recover` was last used, 0 if never. */
+  /** When the state was last recovered, or claimed the name first after that; 0 if never. */
   readonly bornMs: number;
   /** Null before the first. */
   readonly lastPass: EndedPass | null;

@@ -180,8 +180,8 @@ export class RecordState implements State {
 
   async noteOwner(look: OwnerLook): Promise<void> {
     await this.#write(
-      ({ meta }) => {
-        const looked = lookedAt(meta, look);
+      ({ meta, nowMs }) => {
+        const looked = lookedAt(meta, look, nowMs);
         if (looked !== meta) this.#records.putMeta(looked);
       },
       look.elsewhere ? "durable" : "relaxed",
@@ -358,6 +358,8 @@ export function recoverRecords(
   nowMs: number,
 ): { bornMs: number; open: Receipt[] } {
   records.putMeta(recoveredMeta(records.meta(), nowMs));
+  // What was received before the recovery is known by that, whatever the clock was then.
+  records.dateReceiptsUntil(nowMs);
   records.deleteNonces();
   records.raiseClock(nowMs);
   const open = records.receiptRefs({ are: "open", limit: Number.MAX_SAFE_INTEGER });

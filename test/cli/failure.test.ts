@@ -66,6 +66,22 @@ describe("a store that is away", () => {
     });
   });
 
+  test("unreachable: state recover takes effect, exits 3, and a later poll claims the name", async () => {
+    meetAt(nowhere);
+    const recover = ["state", "recover", "--yes", "--json"];
+    const recovered = await pair.run(pair.caller, recover, { env: someCredentials });
+    expect({ status: recovered.status, codes: codesIn(recovered.stderr) }).toEqual({
+      status: 3,
+      codes: ["STORE_UNREACHABLE"],
+    });
+    expect(parsed(recovered.stdout)).toMatchObject({ claimed: false, runsFrom: null });
+    writeFileSync(config, good);
+    expect(await pair.poll(pair.caller)).toMatchObject({ status: 0 });
+    expect(await pair.json(pair.caller, ["status"])).toMatchObject({
+      owner: { claimed: { at: expect.any(String) }, elsewhere: false },
+    });
+  });
+
   test("a folder in its place that is not the store: exit 3, and nothing is written there", async () => {
     const empty = path.join(pair.user.folder, "unmounted");
     mkdirSync(empty);

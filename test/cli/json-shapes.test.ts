@@ -160,7 +160,12 @@ const outputs: Readonly<Record<string, (world: World) => Promise<unknown>>> = {
     await pair.untilStarted(open);
     poll.child.kill("SIGKILL");
     await poll.ended;
-    return pair.json(pair.callee, ["state", "recover", "--yes"]);
+    const recover = ["state", "recover", "--yes", "--json"];
+    const store = fileURLToPath(pair.storeUrl);
+    renameSync(store, `${store}-away`);
+    const away = await pair.run(pair.callee, recover);
+    renameSync(`${store}-away`, store);
+    return [parsed(away.stdout), await pair.json(pair.callee, recover.slice(0, -1))];
   },
   demo: ({ pair }) => pair.json(pair.caller, ["demo"]),
 };

@@ -77,6 +77,7 @@ export function stateContract(
             claimedMs: null,
             elsewhere: false,
             recovering: false,
+            unclaimed: false,
           },
           receipt: undefined,
           blocked: false,
@@ -505,7 +506,7 @@ export function stateContract(
 
     describe("the owner", () => {
       const look = { begunMs: 10, generation: 3, claimedMs: 5, elsewhere: false };
-      const known = { elsewhere: false, recovering: false };
+      const known = { elsewhere: false, recovering: false, unclaimed: false };
 
       it("is what a look found", async () => {
         await state.noteOwner(look);
@@ -560,6 +561,34 @@ export function stateContract(
         expect(await state.knowsOwnerNonce("n")).toBe(false);
       });
 
+      it("dates what a clock that was ahead received, so that it counts as received before", async () => {
+        const ahead = { ...receiptFor("ahead"), receivedMs: startMs + 3_600_000 };
+        const earlier = { ...receiptFor("earlier"), receivedMs: startMs };
+        for (const receipt of [earlier, ahead]) await put(state, receipt);
+        clock.ms += 7;
+        const { bornMs, open } = await state.recover();
+        expect(open).toStrictEqual([earlier, { ...ahead, receivedMs: bornMs }]);
+        expect((await viewOf(ahead)).receipt?.receivedMs).toBe(startMs + 7);
+      });
+
+      it("is born once more when its first claim is noted, and never by a later one", async () => {
+        const look = { generation: 1, claimedMs: null, elsewhere: false };
+        await state.noteOwner({ ...look, begunMs: startMs, claimedMs: startMs });
+        expect(await viewOf(receiptFor("a"))).toMatchObject({ bornMs: 0 });
+        clock.ms += 10;
+        const { bornMs } = await state.recover();
+        clock.ms += 10;
+        await state.noteOwner({ ...look, begunMs: clock.ms });
+        expect(await viewOf(receiptFor("a"))).toMatchObject({ bornMs });
+        const claim = { ...look, generation: 2, claimedMs: clock.ms, begunMs: clock.ms };
+        clock.ms += 10;
+        await state.noteOwner(claim);
+        expect(await viewOf(receiptFor("a"))).toMatchObject({ bornMs: startMs + 30 });
+        clock.ms += 10;
+        await state.noteOwner({ ...claim, generation: 3, begunMs: clock.ms, claimedMs: clock.ms });
+        expect(await viewOf(receiptFor("a"))).toMatchObject({ bornMs: startMs + 30 });
+      });
+
       it("voids a look that began before it and is noted after it", async () => {
         await state.recover();
         const look = { begunMs: startMs - 1, generation: 9, claimedMs: 1, elsewhere: true };
@@ -580,9 +609,11 @@ export function stateContract(
         await state.noteOwner(look);
         expect((await state.owner()).recovering).toBe(true);
         await state.noteOwner({ ...look, begunMs: startMs });
-        expect((await state.owner()).recovering).toBe(false);
+        expect(await state.owner()).toMatchObject({ recovering: false, unclaimed: true });
+        await state.noteOwner({ ...look, begunMs: startMs, claimedMs: startMs });
+        expect(await state.owner()).toMatchObject({ recovering: false, unclaimed: false });
         await state.recover();
-        expect((await state.owner()).recovering).toBe(true);
+        expect(await state.owner()).toMatchObject({ recovering: true, unclaimed: true });
       });
     });
 

@@ -138,6 +138,13 @@ describe("recovering", () => {
     expect(await two.keys("doer/inbox/")).toEqual([]);
   });
 
+  it("claims the name for a state that was recovered while the store was away, though nothing waits", async () => {
+    await doer.state.recover();
+    await new Responder(doer, routes(sayer())).recover(always);
+    expect(await doer.state.owner()).toMatchObject({ unclaimed: false });
+    expect(await two.keys("doer/owner/")).toHaveLength(1);
+  });
+
   /** One request that a worker admitted and died before it started it. */
   async function leaveAdmitted(idempotencyKey = "k"): Promise<void> {
     const { runId } = plantRequest(two, { idempotencyKey });

@@ -107,15 +107,15 @@ describe("one question at a time", () => {
       "interrupted STATE_LOST",
     ],
     [
-      "signed less than a skew after the recovery",
+      "signed less than a skew and a look's age after the recovery",
       candidateWith(),
-      viewAt(nowMs, { bornMs: iat * 1000 - skewMs + 1 }),
+      viewAt(nowMs, { bornMs: iat * 1000 - limits.recoveryMs + 1 }),
       "interrupted STATE_LOST",
     ],
     [
-      "signed a skew after the recovery",
+      "signed a skew and a look's age after the recovery",
       candidateWith(),
-      viewAt(nowMs, { bornMs: iat * 1000 - skewMs }),
+      viewAt(nowMs, { bornMs: iat * 1000 - limits.recoveryMs }),
       "admitted",
     ],
     [

@@ -337,10 +337,13 @@ describe("after the state was recovered", () => {
     expect(two.doer.onlyReceipt.attempt).toBe(4);
   });
 
-  it("what is signed a skew later runs", async () => {
+  it("what is signed minutes after the name was claimed runs, and nothing before that", async () => {
     await box.state.recover();
-    two.clock.jump(limits.skewMs);
+    two.clock.jump(limits.recoveryMs);
     plantRequest(two);
+    expect(await admitAll()).toEqual(["answered STATE_LOST"]);
+    two.clock.jump(limits.recoveryMs);
+    plantRequest(two, { idempotencyKey: "later" });
     expect(await admitAll()).toEqual(["admitted"]);
   });
 });

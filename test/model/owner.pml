@@ -6,8 +6,8 @@
  * - Claims under consecutive generations, put if absent; every read, put and transaction of `ensureOwner` is an atomic
  *   block of its own, and other processes come between any two. A put may fail, or take effect and lose its response.
  * - A process dies between any two steps (CRASHES times in all); a new one starts in its place.
- * - The copy is a copied, restored or lost home that was recovered (`postern state recover`: born now, no nonces), or,
- *   with CLONE, a snapshot of the whole machine, which cannot tell that it is one.
+ * - The copy is a copied, restored or lost home that was recovered (`postern state recover`: no nonces, born now and
+ *   once more at its first claim), or, with CLONE, a snapshot of the whole machine, which cannot tell that it is one.
  * - The clock counts in halves of what a look is good for (LOOK of them); a claim is renewed after CLAIM.
  * - Somebody may put JUNK claims that do not verify.
  *
@@ -105,6 +105,12 @@ inline note(asBegun, asHighest, asClaimed, isElsewhere) {
      :: mine.look == NEVER || asBegun > mine.look -> mine.look = asBegun
      :: else
      fi;
+#ifndef CLONE
+     if
+     :: h == 1 && mine.claimed == NEVER && asClaimed != NEVER && asHighest >= mine.generation -> mine.born = now
+     :: else
+     fi;
+#endif
      if
      :: asHighest > mine.generation -> mine.generation = asHighest; mine.claimed = asClaimed
      :: asHighest == mine.generation && asClaimed != NEVER && (mine.claimed == NEVER || asClaimed > mine.claimed) ->

@@ -77,8 +77,8 @@ export class AdmissionChecks {
   }
 }
 
-/** Signed before the state was recovered, or within the clocks' difference after that. */
+/** Signed before a recovered state claimed the name, or so soon after that another one may have run it. */
 function mayBeForgotten({ disk }: Machine, { iat }: Receipt): boolean {
   const { bornMs } = disk.content.meta;
-  return bornMs > 0 && iat * 1000 < bornMs + limits.skewMs;
+  return bornMs > 0 && iat * 1000 < bornMs + limits.recoveryMs;
 }

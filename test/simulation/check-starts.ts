@@ -16,8 +16,18 @@ export class StartChecks {
   /** Handlers that have begun and not come back, by run. */
   readonly #active = new Map<string, Set<Life>>();
 
+  /** Runs that were open in a state when it was recovered: nobody knows what has become of them. */
+  readonly #unknown = new Map<Machine, Set<string>>();
+
   constructor(ledger: Ledger) {
     this.#ledger = ledger;
+  }
+
+  recovered(machine: Machine): void {
+    const unknown = this.#unknown.get(machine) ?? new Set();
+    for (const { runId, requestDigest, ended } of machine.disk.content.receipts.values())
+      if (ended === null) unknown.add(placeOf({ runId, digest16: digest16Of(requestDigest) }));
+    this.#unknown.set(machine, unknown);
   }
 
   /** Call what it returns when the handler comes back. */
@@ -85,6 +95,8 @@ export class StartChecks {
     if (durable?.state !== "running" || durable.attempt !== attempt)
       this.#ledger.violate("promise 1", `the start of ${runId} could be lost with the power`);
     const place = placeOf({ runId, digest16: digest16Of(requestDigest) });
+    if (this.#unknown.get(machine)?.has(place) === true)
+      this.#ledger.violate("promise 1", `${runId} was open when the state was recovered`);
     if (this.#ledger.published.has(place) && !machine.stateWasLost)
       this.#ledger.violate("promise 2", `${runId} was started after its end was published`);
   }

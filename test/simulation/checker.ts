@@ -91,6 +91,7 @@ export class Checker implements BucketWatch {
 
   recovered(machine: Machine): void {
     this.#owners.recovered(machine);
+    this.#starts.recovered(machine);
   }
 
   /** Whether a state with this content finds out that another one has claimed the machine's name. */

@@ -1,8 +1,7 @@
 import { newContent } from "../../src/state/memory-records.ts";
+import { copyLater } from "./home-copy.ts";
 import type { Machine } from "./machine.ts";
-import { SimClock } from "./sim-clock.ts";
 import { minute, troubledMs, type Stage } from "./stage.ts";
-import { workUntil } from "./working.ts";
 
 /** What happens to the homes of this seed. */
 export function troubleHomes(stage: Stage): void {
@@ -51,14 +50,14 @@ function loseHomeLater(stage: Stage, machine: Machine): void {
     copiedMs = world.elapsedMs;
   };
   // Often a copy of the last moments, or of a bad one: then some of its runs are open.
-  if (random.chance(0.4)) stage.copiers.set(machine.label, makeCopy);
+  if (random.chance(0.4)) stage.worst.set(machine.label, { state: "admitted", happens: makeCopy });
   else
     world.schedule(
       random.chance(0.5) ? lossMs - random.integer(0, 3000) : random.integer(0, lossMs),
       makeCopy,
     );
   world.plan(lossMs, `${machine.label} home`, () => {
-    stage.copiers.delete(machine.label);
+    stage.worst.delete(machine.label);
     const isLost = weather.home === "lost";
     const ago = Math.round((world.elapsedMs - copiedMs) / 1000);
     const what = isLost ? "loses its home" : `gets a copy of its home from ${ago} s ago put back`;
@@ -87,46 +86,4 @@ function damageLater(stage: Stage, machine: Machine): void {
       stage.recover(machine);
     });
   });
-}
-
-/**
- * A whole machine is copied, and both run on. A copy from before the first claim may do so from any moment on; a
- * later one has to find a claim that is younger than itself, as SPEC.md says, or is recovered by its operator.
- */
-function copyLater(stage: Stage, machine: Machine): void {
-  const { world, checker } = stage;
-  const random = world.randomOf(`${machine.label} copy`);
-  const label = `${machine.name}-copy`;
-  const how = random.pick(["unused", "later", "recovered"] as const);
-  const copyMs = how === "unused" ? 0 : random.integer(0, troubledMs / 2);
-  const startMs = random.integer(copyMs + minute, troubledMs - minute);
-  const atWorst = how === "recovered" && random.chance(0.5);
-  world.schedule(copyMs, () => {
-    const copy = machine.copy(label, new SimClock(world, label, stage.weather.clocks));
-    const start = (): void => {
-      if (how === "later" && !checker.findsOut(machine, copy.disk.content)) return;
-      const minutes = Math.round((world.elapsedMs - copyMs) / minute);
-      world.tell(label, `begins to run, a copy of ${machine.label} from ${minutes} minutes ago`);
-      copy.trust = machine.trust;
-      checker.watch(copy);
-      stage.machines.push(copy);
-      if (how === "recovered") takeName(stage, machine, copy);
-      const durationMs = troubledMs - world.elapsedMs;
-      workUntil(stage, copy, { name: "copy", durationMs, everyMs: minute });
-    };
-    if (!atWorst) return world.plan(startMs - copyMs, `${machine.label} copy`, start);
-    // While who has admitted a run stands still over it, the copy takes the name.
-    stage.copiers.set(machine.label, (life) => {
-      stage.copiers.delete(machine.label);
-      if (!world.may(`${machine.label} copy`)) return;
-      life.pauseFor(10 * minute, "right after that");
-      start();
-    });
-  });
-}
-
-/** The name is the copy's from here on: what becomes of the original's runs is for people to find out. */
-function takeName(stage: Stage, original: Machine, copy: Machine): void {
-  for (const machine of [original, copy]) machine.stateWasLost = true;
-  stage.recover(copy);
 }

@@ -50,6 +50,8 @@ export class Machine {
   readonly #parts: MachineParts;
   readonly #processes = new Map<WorkerId, Life>();
   readonly #lives = new Map<string, number>();
+  /** Workers of the machine whose home this is a copy of. */
+  #unlocked: ReadonlyMap<WorkerId, Life> = new Map();
 
   constructor(parts: MachineParts) {
     this.#parts = parts;
@@ -62,9 +64,13 @@ export class Machine {
     this.disk = new SimDisk(Math.floor(this.world.nowMs + this.clock.offsetMs()));
   }
 
-  /** Another machine with a copy of this home and all its keys, whose own clock it has. */
-  copy(label: string, clock: SimClock): Machine {
+  /**
+   * Another machine with a copy of this home and all its keys, whose own clock it has. With the files that its
+   * workers lock, which nobody locks there; or without, and then nobody knows whether a worker lives.
+   */
+  copy(label: string, clock: SimClock, { withLocks }: { readonly withLocks: boolean }): Machine {
     const copy = new Machine({ ...this.#parts, label, clock });
+    if (withLocks) copy.#unlocked = this.#processes;
     copy.disk.restore(this.disk.snapshot());
     copy.trust = this.trust;
     return copy;
@@ -97,18 +103,24 @@ export class Machine {
       store: new SimStore(bucket, this, life, checker),
       state: this.#stateOf(life),
       trust: { current: () => this.#trust() },
-      liveness: { self: worker, isGone: (other) => this.#processes.get(other)?.alive === false },
+      liveness: { self: worker, isGone: (other) => this.#isGone(other) },
       clock: life.clock,
       random,
       log: silentLogger,
     };
   }
 
+  #isGone(worker: WorkerId): boolean {
+    const own = this.#processes.get(worker);
+    return own === undefined ? this.#unlocked.has(worker) : !own.alive;
+  }
+
   /**
    * What an operator does by hand after a loss: no faults, and no process of this home at work. The name is claimed
-   * at once, as `postern state recover` does it: who else serves it finds out within a look's age.
+   * at once, as `postern state recover` does it, unless the store is away: who else serves it finds out within a
+   * look's age from then on.
    */
-  async recover(): Promise<void> {
+  async recover({ claims = true } = {}): Promise<void> {
     const { world } = this;
     const parts = { world, offsetMs: this.clock.offsetMs, faults: () => noFaults };
     const life = new Life(`${this.label}#recover.${this.lives}`, parts);
@@ -116,7 +128,7 @@ export class Machine {
     world.tell(this.label, "has its state recovered by its operator");
     this.#parts.checker.recovered(this);
     await mailbox.state.recover();
-    await ensureOwner(mailbox);
+    if (claims) await ensureOwner(mailbox);
     life.end("exits");
   }
 

@@ -1,15 +1,18 @@
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import type { FileCoverage } from "./coverage.ts";
 import { simulateInJobs } from "./jobs.ts";
 import { brokenAnyway, record, search, seekAll, type Sought } from "./mutate.ts";
 import type { Outcome } from "./scenario.ts";
 
+const dayMs = 24 * 3_600_000;
 /** Within so many seeds each mutation must be found. */
 const enoughSeeds = 3000;
 
 const usage = `npm run simulate -- --seed N              one seed: its trace, and the story of what it breaks
 npm run simulate -- --seeds M [--from N]  M seeds: one closing line
-                    [--jobs J]            in J processes side by side
+                    [--from today]        other ones than on any other day, up to a million
+                    [--jobs J]            in J processes side by side; 0: one for each processor
                     [--coverage]          and what of the code that keeps the promises they ran through
 npm run simulate -- --mutations           holes put back one by one, until a seed shows each
                     [--seeds M]           within M seeds (${enoughSeeds})
@@ -34,15 +37,22 @@ async function main(): Promise<number> {
       help: { type: "boolean", default: false },
     },
   });
-  const { seed, seeds, from, jobs, coverage, mutation } = values;
+  const { seed, seeds, coverage, mutation } = values;
   if (values.help) return say(usage, 0);
+  const from = values.from === "today" ? today() : Number(values.from);
+  const jobs = Number(values.jobs) === 0 ? availableParallelism() : Number(values.jobs);
   const mostSeeds = Number(seeds ?? enoughSeeds);
   if (values.mutations) return showMutations({ ...values, seeds: mostSeeds });
   if (mutation !== undefined)
     return showMutation(mutation, Number(seed ?? from), Number(seed ?? mostSeeds));
   if (seed !== undefined) return showSeed(Number(seed));
   if (seeds === undefined) return say(usage, 2);
-  return showSeeds({ first: Number(from), count: Number(seeds), jobs: Number(jobs), coverage });
+  return showSeeds({ first: from, count: Number(seeds), jobs, coverage });
+}
+
+/** The first of this day's million seeds. */
+function today(): number {
+  return Math.floor(Date.now() / dayMs) * 1_000_000;
 }
 
 async function showSeed(seed: number): Promise<number> {

@@ -6,6 +6,7 @@ import {
   type MemoryContent,
 } from "../../src/state/memory-records.ts";
 import type { Commit } from "../../src/state/records.ts";
+import { Syncs } from "../../src/state/syncs.ts";
 import type { Life } from "./life.ts";
 
 /**
@@ -60,9 +61,8 @@ export class SimRecords extends MemoryRecords {
   readonly #disk: SimDisk;
   readonly #life: Life;
   readonly #onCommit: () => void;
-  #running: Promise<void> | undefined;
-  #next: Promise<void> | undefined;
-  #failure: PosternError | undefined;
+  /** By the schedule of the real ones: only what a sync does is the simulation's. */
+  readonly #syncs = new Syncs(() => this.#flush());
 
   /** `onCommit` is called after each write that changed something, while it is visible and not yet durable. */
   constructor(disk: SimDisk, life: Life, onCommit: () => void) {
@@ -87,37 +87,19 @@ export class SimRecords extends MemoryRecords {
     return answer;
   }
 
-  override async settled(): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure;
-    await (this.#next ?? this.#running);
+  override settled(): Promise<void> {
+    return this.#syncs.settled();
   }
 
-  /** One that runs already may have passed by what was committed since. */
   override sync(): Promise<void> {
-    if (this.#running === undefined && this.#next === undefined) return this.#begin();
-    this.#next ??= (this.#running ?? Promise.resolve())
-      .catch(() => undefined)
-      .then(() => {
-        this.#next = undefined;
-        return this.#begin();
-      });
-    return this.#next;
-  }
-
-  #begin(): Promise<void> {
-    const running = this.#flush().finally(() => {
-      if (this.#running === running) this.#running = undefined;
-    });
-    this.#running = running;
-    return running;
+    return this.#syncs.sync();
   }
 
   #flush(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#life.whenAwake(this.#life.random.integer(0, 8), () => {
         if (this.#disk.broken)
-          this.#failure ??= new PosternError("STATE_DAMAGED", "simulated: the disk fails");
-        if (this.#failure !== undefined) return reject(this.#failure);
+          return reject(new PosternError("STATE_DAMAGED", "simulated: the disk fails"));
         this.#disk.flush();
         resolve();
       });

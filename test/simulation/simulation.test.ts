@@ -6,7 +6,7 @@ import { simulate } from "./simulate.ts";
 
 const run = promisify(execFile);
 const program = fileURLToPath(new URL("run.ts", import.meta.url));
-const enoughSeeds = 3000;
+const enoughSeeds = 10_000;
 /** Fewer, for a quick look while working, do not go through everything. */
 const seeds = Number(process.env["POSTERN_SIMULATION_SEEDS"] ?? enoughSeeds);
 

@@ -3,6 +3,7 @@ import type { RunId } from "../../src/base/names.ts";
 import { follow } from "../../src/mailbox/follow.ts";
 import type { PlacedFrame } from "../../src/mailbox/frame-reader.ts";
 import type { Mailbox } from "../../src/mailbox/mailbox.ts";
+import type { Receipt } from "../../src/protocol/receipt.ts";
 import type { Checker } from "./checker.ts";
 import { noFaults, type Faults, type Life } from "./life.ts";
 import { underLid } from "./lid.ts";
@@ -15,6 +16,12 @@ export const minute = 60_000;
 /** How long there is trouble. */
 export const troubledMs = 25 * minute;
 
+/** Right after some process has brought some run into this state. */
+export interface WorstMoment {
+  readonly state: Receipt["state"];
+  readonly happens: (life: Life) => void;
+}
+
 /** One seed's world with all who are in it. */
 export class Stage {
   readonly world: World;
@@ -24,8 +31,8 @@ export class Stage {
   readonly machines: Machine[] = [];
   /** What was asked so far, and from where. */
   readonly runs: { readonly machine: Machine; readonly runId: RunId }[] = [];
-  /** How operators make copies of their homes, by label; most never do. */
-  readonly copiers = new Map<string, (life: Life) => void>();
+  /** What happens to a home, by its machine's label, at the worst moment for it; to most, nothing does. */
+  readonly worst = new Map<string, WorstMoment>();
   readonly #expected: ReadonlySet<ErrorCode>;
   #faults: Faults;
   #calm = false;
@@ -46,9 +53,10 @@ export class Stage {
 
   readonly faults = (): Faults => this.#faults;
 
-  /** Copies a home whose operator makes copies, while an admitted run of it has not begun. */
-  copyNow(machine: Machine, life: Life): void {
-    this.copiers.get(machine.label)?.(life);
+  /** A process has brought a run into this state. */
+  reached(machine: Machine, life: Life, state: Receipt["state"]): void {
+    const worst = this.worst.get(machine.label);
+    if (worst?.state === state) worst.happens(life);
   }
 
   calm(): void {
@@ -79,8 +87,8 @@ export class Stage {
   }
 
   /** What its operator does after a loss. */
-  recover(machine: Machine): void {
-    machine.recover().catch((thrown: unknown) => this.#failed(machine.label, thrown));
+  recover(machine: Machine, how: { readonly claims?: boolean } = {}): void {
+    machine.recover(how).catch((thrown: unknown) => this.#failed(machine.label, thrown));
   }
 
   #failed(who: string, thrown: unknown): void {

@@ -22,7 +22,7 @@ export class Strikes {
     const { world, weather } = this.#stage;
     const { chance } = weather.strikes;
     if (this.#stage.isCalm) return;
-    if (receipt.state === "admitted") this.#stage.copyNow(machine, life);
+    this.#stage.reached(machine, life, receipt.state);
     if (chance === 0) return;
     const { runId, state, attempt } = receipt;
     const name = `${life.name} ${state} ${runId} ${attempt}`;

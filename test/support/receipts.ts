@@ -96,6 +96,7 @@ export function viewAt(nowMs: number, fields: Partial<RunView> = {}): RunView {
     bornMs: 0,
     owner: {
       recovering: false,
+      unclaimed: false,
       lookMs: nowMs - 1000,
       generation: 1,
       claimedMs: nowMs - 60_000,

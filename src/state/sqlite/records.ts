@@ -198,6 +198,11 @@ export class SqliteRecords implements Records {
     this.#put("receipts", ["sender", "run_id", "request_digest"], receiptColumns(receipt));
   }
 
+  dateReceiptsUntil(nowMs: number): void {
+    const sql = "UPDATE receipts SET received_ms = ? WHERE received_ms > ?";
+    this.#database.run(sql, nowMs, nowMs);
+  }
+
   deleteReceipt({ from, runId, requestDigest }: RunRef): void {
     const sql = "DELETE FROM receipts WHERE sender = ? AND run_id = ? AND request_digest = ?";
     this.#database.run(sql, from, runId, requestDigest);

@@ -2,6 +2,8 @@ import type { Mutation } from "./mutation.ts";
 
 const owner = "mailbox/owner.ts";
 const start = "mailbox/start.ts";
+const rules = "state/rules.ts";
+const steps = "state/steps.ts";
 
 /** Holes in what makes one state, and one clock, serve a gateway's name. */
 export const ownerMutations: readonly Mutation[] = [
@@ -76,6 +78,32 @@ export const ownerMutations: readonly Mutation[] = [
         file: owner,
         find: `  if (view.nowMs < view.highestClockMs - limits.clockStepMs) {`,
         replace: `  if (false) {`,
+      },
+    ],
+  },
+  {
+    name: "born-before-its-claim",
+    opens: "a recovered state admits what was signed between its recovery and its claim",
+    breaks: 1,
+    edits: [
+      {
+        file: rules,
+        find: `meta.bornMs > 0 && isFirstClaim ? Math.max(meta.bornMs, nowMs) : meta.bornMs`,
+        replace: `meta.bornMs`,
+      },
+    ],
+  },
+  {
+    name: "recovered-runs-told-by-the-clock",
+    opens:
+      "an open run of a recovered state counts as a later one, if the clock was ahead when it was received",
+    breaks: 1,
+    edits: [
+      {
+        file: steps,
+        find: `  records.dateReceiptsUntil(nowMs);
+`,
+        replace: ``,
       },
     ],
   },

@@ -1,6 +1,5 @@
 import { boolean } from "@oclif/core/flags";
 import { openHome } from "../../../gateway/home.ts";
-import { limits } from "../../../base/limits.ts";
 import { BaseCommand } from "../../base-command.ts";
 import { requireYes } from "../../confirm.ts";
 import { exitStatusOf } from "../../exit-status.ts";
@@ -10,7 +9,7 @@ import { recoverState } from "../../recover-state.ts";
 export default class StateRecover extends BaseCommand {
   static override readonly summary = "Go on with a state that was copied, moved, restored or lost.";
   static override readonly description =
-    "Nothing runs twice: requests signed before now, or within the next five minutes, that this state knows nothing of end interrupted, as do the runs that are open in it. Stop whatever else serves this gateway's name first.";
+    "Nothing runs twice: requests signed before now, or within the next seven minutes, that this state knows nothing of end interrupted, as do the runs that are open in it. Stop whatever else serves this gateway's name first.";
   static override readonly examples = ["<%= config.bin %> state recover"];
   static override readonly flags = {
     yes: boolean({ summary: "Nothing else serves this gateway: do not ask." }),
@@ -23,14 +22,13 @@ export default class StateRecover extends BaseCommand {
     const { config } = openHome(home);
     const question = `Does nothing else, on no other machine, serve ${config.gateway}?`;
     await requireYes(question, flags, interruption);
-    const { made, bornMs, openRuns, unclaimed } = await recoverState({
+    const { made, bornMs, runsFromMs, openRuns, unclaimed } = await recoverState({
       home,
       log,
       env: process.env,
     });
     const bornAt = new Date(bornMs).toISOString();
-    // Clocks differ: whatever may have been signed before the recovery by another clock counts as such.
-    const runsFrom = new Date(bornMs + limits.skewMs).toISOString();
+    const runsFrom = runsFromMs === undefined ? null : new Date(runsFromMs).toISOString();
     if (json) {
       this.printJson({
         gateway: config.gateway,
@@ -43,7 +41,7 @@ export default class StateRecover extends BaseCommand {
     } else {
       this.print(`${made ? "made a new state" : "recovered the state"} of ${config.gateway}`);
       this.print(
-        `requests signed before ${runsFrom}, and not known here, will end interrupted and never run: ask nothing new of it until then`,
+        `requests signed before ${runsFrom ?? "it has claimed its name, or within seven minutes after"}, and not known here, will end interrupted and never run: ask nothing new of it until then`,
       );
       this.print(`open runs that the next \`postern poll\` ends interrupted: ${openRuns.length}`);
       for (const runId of openRuns) this.print(`  ${runId}`);
