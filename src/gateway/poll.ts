@@ -5,7 +5,8 @@ import type { Mailbox } from "../mailbox/mailbox.ts";
 import { Asker } from "./asker.ts";
 import { Pace } from "./pace.ts";
 import { sweepFrames } from "../mailbox/sweep.ts";
-import { Responder, type MayStart, type Responded, type ResponderOptions } from "./responder.ts";
+import { Responder, type Responded, type ResponderOptions } from "./responder.ts";
+import type { MayStart } from "./scan.ts";
 import { isOfOneRun, Troubles } from "./troubles.ts";
 
 export interface PollOptions extends ResponderOptions {

@@ -11,11 +11,12 @@ import type { Mailbox } from "../mailbox/mailbox.ts";
 import { claimAfterRecovery } from "../mailbox/owner.ts";
 import { takeOver, type OnCrash } from "../mailbox/take-over.ts";
 import { parseEnvelope } from "../protocol/envelope.ts";
-import type { RequestName } from "../protocol/object-key.ts";
 import type { Receipt, RunRef } from "../protocol/receipt.ts";
 import { decodeRequest } from "../protocol/request.ts";
+import { Admissions } from "./admissions.ts";
 import { Run } from "./run.ts";
 import { RunsAtWork } from "./runs-at-work.ts";
+import { Scan, type MayStart } from "./scan.ts";
 import { isOfOneRun, toldApart, Troubles, type Failure } from "./troubles.ts";
 
 /** What requests to one agent run, and how. */
@@ -46,9 +47,6 @@ export interface Responded {
 
 const quarantinedText = "what it sent was refused: see `postern quarantine list`";
 
-/** Whether one more run may start, besides so many whose admission is on its way. */
-export type MayStart = (onTheirWay: number) => boolean;
-
 /**
  * The callee's side in one process: takes over what dead workers left, admits what waits, and runs it.
  * Admits only what it starts at once: at the bound it waits for a run to end.
@@ -59,8 +57,7 @@ export class Responder {
   readonly #troubles: Troubles;
   readonly #maxRunOf: MaxRunOf;
   readonly runs: RunsAtWork;
-  /** Admissions on their way, each with the request's name. */
-  readonly #admitting = new Map<Promise<unknown>, RequestName>();
+  readonly #admissions = new Admissions();
   readonly #counts: Responded = {
     admitted: 0,
     takenOver: 0,
@@ -96,26 +93,35 @@ export class Responder {
 
   /** Publishes committed ends whose publishing broke off, and takes over runs whose worker is gone. */
   async recover(mayStart: MayStart): Promise<void> {
-    const { state } = this.#box;
     await claimAfterRecovery(this.#box);
     const untilMs = this.#box.clock.now() + limits.scanMs;
-    const limit = limits.recoverPerPass;
+    await this.#publishEnds(untilMs);
+    await this.#takeOverAll(mayStart, untilMs);
+  }
+
+  async #publishEnds(untilMs: number): Promise<void> {
+    const { state, clock } = this.#box;
     // Where one end of a peer's cannot be published, its others wait for the next time as well.
     const unreachable = new Set<GatewayName>();
+    const limit = limits.recoverPerPass;
     for (const ref of await state.receiptRefs({ are: "unacknowledged", limit })) {
       if (this.runs.isOurs(ref) || unreachable.has(ref.from)) continue;
-      if (this.#box.clock.now() >= untilMs) break;
+      if (clock.now() >= untilMs) return;
       const done = await this.#apart(ref, async () => {
         const receipt = await state.receipt(ref);
         if (receipt?.ended?.acknowledged === false) await republishEnding(this.#box, receipt);
       });
       if (!done) unreachable.add(ref.from);
     }
+  }
+
+  async #takeOverAll(mayStart: MayStart, untilMs: number): Promise<void> {
+    const { state, clock } = this.#box;
     this.#elsewhere = 0;
+    const limit = limits.recoverPerPass;
     for (const ref of await state.receiptRefs({ are: "open", limit })) {
       if (this.runs.isOurs(ref)) continue;
-      while (this.#isFull() && mayStart(0) && this.#box.clock.now() < untilMs)
-        await this.runs.oneDone();
+      while (this.#isFull() && mayStart(0) && clock.now() < untilMs) await this.runs.oneDone();
       if (this.#isFull() || !mayStart(0)) return;
       await this.#apart(ref, async () => {
         const receipt = await state.receipt(ref);
@@ -147,7 +153,7 @@ export class Responder {
         if (!scan.goesOn) break;
       }
     } finally {
-      await Promise.all(this.#admitting.keys());
+      await this.#admissions.allDecided();
     }
     if (scan.failure !== undefined) throw scan.failure;
   }
@@ -158,44 +164,38 @@ export class Responder {
     for (const [index, request] of waiting.entries()) {
       const { from } = request.name;
       // The same request may wait in the inbox and, released, in quarantine: the one is looked at after the other.
-      while (this.#isBeingAdmitted(request)) await this.#oneAdmitted();
+      while (this.#admissions.hasName(request.name)) await this.#admissions.oneDecided();
       if (scan.full.has(from)) this.#counts.waiting += 1;
       else if (!scan.takesStrangers && this.#isStranger(from)) continue;
       else if (!this.#hasRoomFor(request)) left.push(request);
       else if (!this.runs.hasName(request.name)) {
         if (!(await this.#mayAdmit(scan))) return [...left, ...waiting.slice(index)];
-        this.#admitSoon(request, scan);
+        this.#admissions.add(request.name, this.#admitApart(request, scan));
       }
     }
-    await Promise.all(this.#admitting.keys());
+    await this.#admissions.allDecided();
     return left;
   }
 
   /** Whether one more may be admitted, once what is on its way leaves room to say so. */
   async #mayAdmit(scan: Scan): Promise<boolean> {
-    while (this.#admitting.size >= limits.admissionsAtOnce) await this.#oneAdmitted();
-    while (scan.goesOn && this.#admitting.size > 0) {
-      if (scan.mayStart(this.#admitting.size)) return true;
-      await this.#oneAdmitted();
+    const admissions = this.#admissions;
+    while (admissions.size >= limits.admissionsAtOnce) await admissions.oneDecided();
+    while (scan.goesOn && admissions.size > 0) {
+      if (scan.mayStart(admissions.size)) return true;
+      await admissions.oneDecided();
     }
     return scan.mayGoOn();
   }
 
-  async #oneAdmitted(): Promise<void> {
-    await Promise.race(this.#admitting.keys());
-  }
-
-  #admitSoon(waiting: Waiting, scan: Scan): void {
-    const admission: Promise<unknown> = this.#apart(waiting.name, () => this.#admit(waiting, scan))
-      .then((done) => {
-        // A store may take its time to fail: what else this sender has waits for the next scan.
-        if (!done && this.#box.clock.now() >= scan.untilMs) scan.full.add(waiting.name.from);
-      })
-      .catch((thrown: unknown) => {
-        scan.failure ??= asPosternError(thrown);
-      })
-      .finally(() => this.#admitting.delete(admission));
-    this.#admitting.set(admission, waiting.name);
+  async #admitApart(waiting: Waiting, scan: Scan): Promise<void> {
+    try {
+      const done = await this.#apart(waiting.name, () => this.#admit(waiting, scan));
+      // A store may take its time to fail: what else this sender has waits for the next scan.
+      if (!done && this.#box.clock.now() >= scan.untilMs) scan.full.add(waiting.name.from);
+    } catch (thrown) {
+      scan.failure ??= asPosternError(thrown);
+    }
   }
 
   async #admit(waiting: Waiting, scan: Scan): Promise<void> {
@@ -220,7 +220,11 @@ export class Responder {
           this.#counts.quarantined += 1;
           this.#noteTrouble(from, { code: result.code, message: quarantinedText });
         }
-        if (result.answer === "over-budget") this.#readInVain(waiting, scan);
+        if (result.answer === "over-budget") {
+          scan.readInVain(waiting);
+          // Strangers' names cost nothing to invent: what else lies there under any of them stays unread.
+          if (this.#isStranger(from)) scan.takesStrangers = false;
+        }
         return;
       case "waits":
         this.#counts.waiting += 1;
@@ -230,15 +234,6 @@ export class Responder {
       case "gone":
         return;
     }
-  }
-
-  /** What cannot be kept is read again by every scan, but not without bound. */
-  #readInVain({ name: { from }, size }: Waiting, scan: Scan): void {
-    // Their names cost nothing to invent: what else lies there under any of them stays unread.
-    if (this.#isStranger(from)) scan.takesStrangers = false;
-    const bytes = (scan.inVain.get(from) ?? 0) + Math.min(size, limits.maxEnvelopeBytes);
-    scan.inVain.set(from, bytes);
-    if (bytes >= limits.quarantineBytesPerPeer) scan.full.add(from);
   }
 
   /** False when the run is left to a worker that lives. */
@@ -291,18 +286,12 @@ export class Responder {
     await dropSpentCancel(this.#box, listed, receipt);
   }
 
-  #isBeingAdmitted({ name }: Waiting): boolean {
-    return [...this.#admitting.values()].some(
-      ({ from, runId }) => from === name.from && runId === name.runId,
-    );
-  }
-
   #isStranger(sender: GatewayName): boolean {
     return this.#box.trust.current().grantsOf(sender) === undefined;
   }
 
   #isFull(): boolean {
-    return this.runs.size + this.#admitting.size >= this.#options.maxConcurrentRuns;
+    return this.runs.size + this.#admissions.size >= this.#options.maxConcurrentRuns;
   }
 
   /**
@@ -310,12 +299,11 @@ export class Responder {
    * a cancel lies beside needs no room of its sender's to be answered.
    */
   #hasRoomFor({ name, cancels }: Waiting): boolean {
-    const taken = this.runs.size + this.#admitting.size + this.#elsewhere;
+    const taken = this.runs.size + this.#admissions.size + this.#elsewhere;
     if (taken >= this.#options.maxConcurrentRuns) return false;
     if (cancels.length > 0) return true;
     const most = this.#box.trust.current().grantsOf(name.from)?.maxConcurrentRuns ?? Infinity;
-    const admitting = [...this.#admitting.values()].filter(({ from }) => from === name.from);
-    return this.runs.sentBy(name.from) + admitting.length < most;
+    return this.runs.sentBy(name.from) + this.#admissions.sentBy(name.from) < most;
   }
 
   /** Whether one of these has room, at the latest a moment from now. */
@@ -348,36 +336,6 @@ export class Responder {
   /** Strangers' names cost nothing to invent: what is remembered of them is in quarantine. */
   #noteTrouble(from: GatewayName, failure: Failure): void {
     if (!this.#isStranger(from)) this.#troubles.failed(from, failure);
-  }
-}
-
-/** One look through the inbox, and why it may not go on. */
-class Scan {
-  readonly mayStart: MayStart;
-  /** How long the listing is worth going on with. */
-  readonly untilMs: number;
-  /** Senders that have reached a quota, or found no room: the rest of what they sent waits as well, unread. */
-  readonly full = new Set<GatewayName>();
-  /** Bytes that were read of a sender and could not be kept. */
-  readonly inVain = new Map<GatewayName, number>();
-  /** False once their quarantine is full. */
-  takesStrangers = true;
-  failure: PosternError | undefined;
-  #over = false;
-
-  constructor(mayStart: MayStart, untilMs: number) {
-    this.mayStart = mayStart;
-    this.untilMs = untilMs;
-  }
-
-  get goesOn(): boolean {
-    return !this.#over && this.failure === undefined;
-  }
-
-  /** Asked before each admission; once it may not, the scan is over. */
-  mayGoOn(): boolean {
-    this.#over ||= !this.mayStart(0);
-    return this.goesOn;
   }
 }
 

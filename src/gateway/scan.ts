@@ -1,0 +1,44 @@
+import { limits } from "../base/limits.ts";
+import type { PosternError } from "../base/errors.ts";
+import type { GatewayName } from "../base/names.ts";
+import type { Waiting } from "../mailbox/admit.ts";
+
+/** Whether one more run may start, besides so many whose admission is on its way. */
+export type MayStart = (onTheirWay: number) => boolean;
+
+/** One look through the inbox: what of it is left to the next one, and why it may not go on. */
+export class Scan {
+  readonly mayStart: MayStart;
+  /** How long the listing is worth going on with. */
+  readonly untilMs: number;
+  /** Senders that have reached a quota, or found no room: the rest of what they sent waits as well, unread. */
+  readonly full = new Set<GatewayName>();
+  /** False once the strangers' quarantine is full: what they sent stays unread. */
+  takesStrangers = true;
+  failure: PosternError | undefined;
+  /** Bytes that were read of a sender and could not be kept. */
+  readonly #inVain = new Map<GatewayName, number>();
+  #over = false;
+
+  constructor(mayStart: MayStart, untilMs: number) {
+    this.mayStart = mayStart;
+    this.untilMs = untilMs;
+  }
+
+  get goesOn(): boolean {
+    return !this.#over && this.failure === undefined;
+  }
+
+  /** Asked before each admission; once it may not, the scan is over. */
+  mayGoOn(): boolean {
+    this.#over ||= !this.mayStart(0);
+    return this.goesOn;
+  }
+
+  /** What cannot be kept is read again by every scan, but not without bound. */
+  readInVain({ name: { from }, size }: Waiting): void {
+    const bytes = (this.#inVain.get(from) ?? 0) + Math.min(size, limits.maxEnvelopeBytes);
+    this.#inVain.set(from, bytes);
+    if (bytes >= limits.quarantineBytesPerPeer) this.full.add(from);
+  }
+}
