@@ -22,13 +22,13 @@ export function copyLater(stage: Stage, original: Machine): void {
   const how = random.pick(["unused", "later", "recovered", "at worst", "away"] as const);
   const copyMs = how === "unused" ? 0 : random.integer(0, troubledMs / 2);
   const startMs = random.integer(copyMs + minute, troubledMs - minute);
-  const [isYoung, withLocks] = [random.chance(0.5), random.chance(0.5)];
+  const withLocks = random.chance(0.5);
   world.schedule(copyMs, () => {
     const label = `${original.name}-copy`;
     const clock = new SimClock(world, label, weather.clocks);
     const copy = original.copy(label, clock, { withLocks });
     const twins = { original, copy, copyMs };
-    if (how === "at worst") return takeNameAtWorst(stage, twins, isYoung);
+    if (how === "at worst") return takeNameAtWorst(stage, twins);
     if (how === "away") return takeNameLate(stage, twins);
     world.plan(startMs - copyMs, `${original.label} copy`, () => {
       if (how === "later" && !checker.findsOut(original, copy.disk.content)) return;
@@ -62,9 +62,14 @@ function workOn(stage: Stage, copy: Machine): void {
   workUntil(stage, copy, { name: "copy", durationMs, everyMs: minute });
 }
 
-/** While who has admitted a run stands still over it, the copy takes the name; a young one knows of that run. */
-function takeNameAtWorst(stage: Stage, { original, copy, copyMs }: Twins, isYoung: boolean): void {
+/**
+ * The copy takes the name while a process stands still that has admitted a run, or that has looked at who owns the
+ * name and is about to decide by that; a young copy is one of that very moment.
+ */
+function takeNameAtWorst(stage: Stage, { original, copy, copyMs }: Twins): void {
   const { world, worst } = stage;
+  const random = world.randomOf(`${copy.label} at worst`);
+  const isYoung = random.chance(0.5);
   const happens = (life: Life): void => {
     worst.delete(original.label);
     if (!world.may(`${original.label} copy`)) return;
@@ -75,7 +80,7 @@ function takeNameAtWorst(stage: Stage, { original, copy, copyMs }: Twins, isYoun
     takeName(stage, twins);
     workOn(stage, copy);
   };
-  worst.set(original.label, { state: "admitted", happens });
+  worst.set(original.label, { reached: random.pick(["admitted", "a look"] as const), happens });
 }
 
 /** Recovered where there is no way to the store, the copy takes the name while the original is at work on a run. */
@@ -96,7 +101,7 @@ function takeNameLate(stage: Stage, twins: Twins): void {
     workOn(stage, copy);
   };
   world.schedule(limits.recoveryMs + minute, () => {
-    if (isAway) worst.set(original.label, { state: "running", happens: comeBack });
+    if (isAway) worst.set(original.label, { reached: "running", happens: comeBack });
   });
   world.schedule(troubledMs - minute - world.elapsedMs, comeBack);
 }

@@ -50,7 +50,8 @@ function loseHomeLater(stage: Stage, machine: Machine): void {
     copiedMs = world.elapsedMs;
   };
   // Often a copy of the last moments, or of a bad one: then some of its runs are open.
-  if (random.chance(0.4)) stage.worst.set(machine.label, { state: "admitted", happens: makeCopy });
+  if (random.chance(0.4))
+    stage.worst.set(machine.label, { reached: "admitted", happens: makeCopy });
   else
     world.schedule(
       random.chance(0.5) ? lossMs - random.integer(0, 3000) : random.integer(0, lossMs),

@@ -29,6 +29,8 @@ export interface MachineParts {
   readonly faults: () => Faults;
   /** Told of each commit about a run, by whom. */
   readonly onReceipt: (machine: Machine, life: Life, receipt: Receipt) => void;
+  /** Told of each look at the owner keys, by whom. */
+  readonly onLook: (machine: Machine, life: Life) => void;
 }
 
 /** One home of a gateway, and the machine that it lies on: what outlives its processes. */
@@ -179,6 +181,7 @@ export class Machine {
         return (...parameters: unknown[]): Promise<unknown> =>
           life.local(`state.${String(name)}`, async () => {
             const answer: unknown = await Reflect.apply(method, state, parameters);
+            if (name === "noteOwner") this.#parts.onLook(this, life);
             return answer;
           });
       },

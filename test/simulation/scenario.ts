@@ -1,5 +1,6 @@
 import { parseGatewayName, parseRealm } from "../../src/base/names.ts";
 import { limits } from "../../src/base/limits.ts";
+import type { Receipt } from "../../src/protocol/receipt.ts";
 import { signingKeyFromSeed } from "../../src/protocol/keys.ts";
 import { goAway } from "./absence.ts";
 import { askLater } from "./asking.ts";
@@ -7,6 +8,7 @@ import { Checker } from "./checker.ts";
 import { troubleHomes } from "./home-trouble.ts";
 import { harass, troubleStore } from "./hostile.ts";
 import type { Counts } from "./ledger.ts";
+import type { Life } from "./life.ts";
 import { Machine } from "./machine.ts";
 import { troublePeers } from "./rogue.ts";
 import { SimClock } from "./sim-clock.ts";
@@ -47,7 +49,13 @@ export class Scenario {
     const bucket = new Bucket(world);
     this.#stage = new Stage({ world, weather, checker, bucket });
     const strikes = new Strikes(this.#stage);
-    const onReceipt = strikes.committed.bind(strikes);
+    const onReceipt = (machine: Machine, life: Life, receipt: Receipt): void => {
+      this.#stage.reached(machine, life, receipt.state);
+      strikes.committed(machine, life, receipt);
+    };
+    const onLook = (machine: Machine, life: Life): void => {
+      this.#stage.reached(machine, life, "a look");
+    };
     const realm = parseRealm("sim");
     for (const label of ["asker", "doer", "other"].slice(0, weather.gateways)) {
       const signingKey = signingKeyFromSeed(world.randomOf(`${label} key`).bytes(32));
@@ -55,7 +63,7 @@ export class Scenario {
       const name = parseGatewayName(label);
       const { faults } = this.#stage;
       const parts = { label, name, realm, signingKey, world, bucket, checker, clock, faults };
-      const machine = new Machine({ ...parts, onReceipt });
+      const machine = new Machine({ ...parts, onReceipt, onLook });
       checker.watch(machine);
       this.#stage.machines.push(machine);
     }

@@ -16,9 +16,11 @@ export const minute = 60_000;
 /** How long there is trouble. */
 export const troubledMs = 25 * minute;
 
-/** Right after some process has brought some run into this state. */
+/** Some process has brought some run into this state, or has looked at who owns the name, and done nothing since. */
+export type Reached = Receipt["state"] | "a look";
+
 export interface WorstMoment {
-  readonly state: Receipt["state"];
+  readonly reached: Reached;
   readonly happens: (life: Life) => void;
 }
 
@@ -53,10 +55,9 @@ export class Stage {
 
   readonly faults = (): Faults => this.#faults;
 
-  /** A process has brought a run into this state. */
-  reached(machine: Machine, life: Life, state: Receipt["state"]): void {
+  reached(machine: Machine, life: Life, what: Reached): void {
     const worst = this.worst.get(machine.label);
-    if (worst?.state === state) worst.happens(life);
+    if (worst?.reached === what && !this.#calm) worst.happens(life);
   }
 
   calm(): void {

@@ -21,9 +21,7 @@ export class Strikes {
   committed(machine: Machine, life: Life, receipt: Receipt): void {
     const { world, weather } = this.#stage;
     const { chance } = weather.strikes;
-    if (this.#stage.isCalm) return;
-    this.#stage.reached(machine, life, receipt.state);
-    if (chance === 0) return;
+    if (this.#stage.isCalm || chance === 0) return;
     const { runId, state, attempt } = receipt;
     const name = `${life.name} ${state} ${runId} ${attempt}`;
     const random = world.randomOf(`${name} strike`);

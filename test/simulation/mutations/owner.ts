@@ -70,6 +70,18 @@ export const ownerMutations: readonly Mutation[] = [
     ],
   },
   {
+    name: "look-of-any-age",
+    opens: "a look at the owner keys counts for ever, whoever has claimed the name since",
+    breaks: 1,
+    edits: [
+      {
+        file: owner,
+        find: `lookMs !== null && lookMs <= view.nowMs && view.nowMs - lookMs < limits.ownerLookMs;`,
+        replace: `lookMs !== null;`,
+      },
+    ],
+  },
+  {
     name: "clock-behind-admits",
     opens: "a clock that is behind what the state has seen goes on admitting",
     breaks: 1,
