@@ -23,6 +23,12 @@ export const systemClock: Clock = {
   },
 };
 
+/** The later of two moments; null is one that has not been. */
+export function latest(one: number | null, other: number | null): number | null {
+  if (one === null || other === null) return one ?? other;
+  return Math.max(one, other);
+}
+
 /** Whole seconds since 1970, as claims and deadlines count. */
 export function toSeconds(ms: number): number {
   return Math.floor(ms / 1000);

@@ -1,6 +1,7 @@
 import { string } from "@oclif/core/args";
 import { isErrorCode, PosternError, type ErrorCode } from "../base/errors.ts";
-import type { QuarantineEntry, State } from "../state/state.ts";
+import type { QuarantineEntry } from "../state/quarantine.ts";
+import type { State } from "../state/state.ts";
 import { roughDuration } from "./duration.ts";
 import { fieldLines } from "./field-lines.ts";
 

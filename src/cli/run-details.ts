@@ -4,7 +4,8 @@ import { parseEnvelope } from "../protocol/envelope.ts";
 import type { TerminalPayload } from "../protocol/frame.ts";
 import type { Receipt } from "../protocol/receipt.ts";
 import { decodeRequest, type RequestBody } from "../protocol/request.ts";
-import type { OutboxRecord, State, Transcript } from "../state/state.ts";
+import type { OutboxRecord, Transcript } from "../state/outbox.ts";
+import type { State } from "../state/state.ts";
 import { askedView, receivedView } from "./run-views.ts";
 
 /** All that is known here of one run. A name may have several receipts, one for each request signed under it. */

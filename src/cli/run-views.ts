@@ -2,8 +2,8 @@ import { limits } from "../base/limits.ts";
 import type { TerminalPayload } from "../protocol/frame.ts";
 import type { Receipt } from "../protocol/receipt.ts";
 import { decodeRequest } from "../protocol/request.ts";
-import { keptUntilMs } from "../state/rules.ts";
-import type { OutboxRecord } from "../state/state.ts";
+import type { OutboxRecord } from "../state/outbox.ts";
+import { keptUntilMs } from "../state/retention.ts";
 import { isoSeconds, isoTime } from "./iso-time.ts";
 import { table } from "./output.ts";
 

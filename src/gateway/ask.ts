@@ -7,7 +7,7 @@ import { enqueue, sendIfDue } from "../mailbox/send.ts";
 import { newNonce, type Mailbox } from "../mailbox/mailbox.ts";
 import type { RequestBody, RequestPayload } from "../protocol/request.ts";
 import type { JsonValue } from "../protocol/fields.ts";
-import type { OutboxRecord } from "../state/state.ts";
+import type { OutboxRecord } from "../state/outbox.ts";
 import { watchAsking } from "./troubles.ts";
 
 /** Logical names that stand for agents elsewhere: `sre` -> `eu-lab/diagnose`. */

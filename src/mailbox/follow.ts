@@ -3,7 +3,7 @@ import { limits } from "../base/limits.ts";
 import type { ObjectKey, RunId } from "../base/names.ts";
 import type { TerminalPayload } from "../protocol/frame.ts";
 import { objectKey, parseObjectKey } from "../protocol/object-key.ts";
-import type { OutboxRecord, Transcript } from "../state/state.ts";
+import type { OutboxRecord, Transcript } from "../state/outbox.ts";
 import {
   beginningOf,
   FrameReader,

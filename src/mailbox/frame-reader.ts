@@ -11,7 +11,7 @@ import {
   type FramesPayload,
 } from "../protocol/frame.ts";
 import { digest16Of, framesPrefix, objectKey, parseObjectKey } from "../protocol/object-key.ts";
-import type { OutboxRecord, ReadPosition, TranscriptEnvelope } from "../state/state.ts";
+import type { OutboxRecord, ReadPosition, TranscriptEnvelope } from "../state/outbox.ts";
 import { isOwnTrustCode } from "./grants.ts";
 import { openFromPeer, type Mailbox } from "./mailbox.ts";
 import { readObject } from "./read-object.ts";

@@ -2,7 +2,7 @@ import { PosternError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import { parseObjectKey, type RequestName } from "../protocol/object-key.ts";
 import { requestDigestOf } from "../protocol/run-id.ts";
-import type { QuarantineEntry } from "../state/state.ts";
+import type { QuarantineEntry } from "../state/quarantine.ts";
 import type { Waiting } from "./admit.ts";
 import type { MaxRunOf } from "./grants.ts";
 import type { Mailbox } from "./mailbox.ts";

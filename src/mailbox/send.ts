@@ -11,7 +11,7 @@ import {
   type RequestPayload,
 } from "../protocol/request.ts";
 import { requestDigestOf, runIdOf } from "../protocol/run-id.ts";
-import type { OutboxRecord } from "../state/state.ts";
+import type { OutboxRecord } from "../state/outbox.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { stateElsewhere } from "./owner.ts";
 import { putExactly } from "./put-exactly.ts";

@@ -1,11 +1,7 @@
 import type { Receipt } from "../protocol/receipt.ts";
-import type {
-  AskedOverview,
-  BucketOverview,
-  OutboxRecord,
-  QuarantineEntry,
-  ReceivedOverview,
-} from "./state.ts";
+import type { AskedOverview, OutboxRecord } from "./outbox.ts";
+import type { BucketOverview, QuarantineEntry } from "./quarantine.ts";
+import type { ReceivedOverview } from "./state.ts";
 
 /** Counts receipts as `Records.receivedOverview` does. */
 export function receivedOverviewOf(receipts: readonly Receipt[]): ReceivedOverview {

@@ -2,31 +2,19 @@ import type { GatewayName, RunId, WorkerId } from "../base/names.ts";
 import { matchesDigest16 } from "../protocol/object-key.ts";
 import type { Receipt, RunRef } from "../protocol/receipt.ts";
 import { askedOverviewOf, bucketOverviewsOf, receivedOverviewOf } from "./memory-overview.ts";
+import type { AskedOverview, AskedRun, OutboxRecord, StoredOutbox, Transcript } from "./outbox.ts";
 import type {
-  Commit,
-  Meta,
-  OldReceipt,
-  PeerWork,
-  QuarantineHeld,
-  Records,
-  StoredOutbox,
-} from "./records.ts";
-import { keptUntilMs, newMeta, standsInTheWay } from "./rules.ts";
-import type {
-  AskedOverview,
-  AskedRun,
   BucketOverview,
-  CancelTarget,
-  OutboxRecord,
   QuarantineEntry,
   QuarantineFilter,
+  QuarantineHeld,
   QuarantineRef,
-  ReceivedOverview,
-  RefFilter,
-  Retention,
-  Transcript,
-  Trouble,
-} from "./state.ts";
+} from "./quarantine.ts";
+import type { Commit, Meta, OldReceipt, PeerWork, Records } from "./records.ts";
+import { keptUntilMs, type Retention } from "./retention.ts";
+import { newMeta, standsInTheWay } from "./rules.ts";
+import type { CancelTarget, ReceivedOverview, RefFilter } from "./state.ts";
+import type { Trouble } from "./troubles.ts";
 
 /** All records of one state. A record is never changed in place, and is copied on its way in and out. */
 export interface MemoryContent {

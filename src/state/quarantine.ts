@@ -1,6 +1,76 @@
 import { sha256, toBase32, utf8 } from "../base/bytes.ts";
-import type { QuarantineHeld, Records } from "./records.ts";
-import type { NewQuarantineEntry, QuarantineBudget, QuarantineEntry } from "./state.ts";
+import type { Records } from "./records.ts";
+
+/** What a state keeps of objects that were refused. */
+export interface QuarantineSteps {
+  /**
+   * Keeps refused bytes, or says why not. The same key and bytes are kept once; where they stand released
+   * they are refused anew: that entry takes this `code`, `detail` and `atMs`, and is `kept` again.
+   */
+  quarantine(
+    entry: NewQuarantineEntry,
+    budget: QuarantineBudget,
+  ): Promise<"kept" | "known" | "over-budget">;
+  /** The latest first. */
+  quarantined(filter: QuarantineFilter): Promise<readonly QuarantineEntry[]>;
+  quarantinedEntry(id: string): Promise<QuarantineEntry | undefined>;
+  /**
+   * Marks an entry for admission; it counts against its budget and ages as before. `not-kept` when its bytes
+   * were left in the store.
+   */
+  releaseQuarantined(id: string): Promise<"released" | "unknown" | "not-kept">;
+  /** What is released, the latest refused first: only what names it, however large it is. */
+  releasedQuarantine(filter: { readonly limit: number }): Promise<readonly QuarantineRef[]>;
+  /** Deletes an entry, released or not; false when there is none. */
+  discardQuarantined(id: string): Promise<boolean>;
+}
+
+export interface NewQuarantineEntry {
+  /** Whose budget it counts against: a peer's name, or `(strangers)`. */
+  readonly bucket: string;
+  /** The object's raw key. */
+  readonly key: string;
+  /** Null when the object was too large to keep: then it was left in place. */
+  readonly bytes: Uint8Array | null;
+  readonly size: number;
+  readonly code: string;
+  readonly detail: string;
+  readonly atMs: number;
+}
+
+export interface QuarantineEntry extends NewQuarantineEntry {
+  /** 16 characters of base32: of the SHA-256 of key and bytes (key and size where there are no bytes). */
+  readonly id: string;
+  /** Somebody decided that its bytes are to be looked at once more. */
+  readonly released: boolean;
+}
+
+export interface QuarantineFilter {
+  readonly limit: number;
+  readonly bucket?: string;
+}
+
+/** What names a quarantine entry whose bytes are kept. */
+export type QuarantineRef = Pick<QuarantineEntry, "id" | "key" | "size">;
+
+export interface QuarantineBudget {
+  readonly maxBytes: number;
+  readonly maxEntries: number;
+}
+
+export interface QuarantineHeld {
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+/** What one sender, or all strangers together, have in quarantine. */
+export interface BucketOverview {
+  readonly bucket: string;
+  readonly entries: number;
+  /** Of the bytes that are kept. */
+  readonly bytes: number;
+  readonly released: number;
+}
 
 /** What `State.quarantine` does, inside its write. */
 export function quarantine(

@@ -1,20 +1,16 @@
 import type { GatewayName, RunId, WorkerId } from "../base/names.ts";
 import type { Receipt, RunRef } from "../protocol/receipt.ts";
+import type { AskedOverview, AskedRun, OutboxRecord, StoredOutbox, Transcript } from "./outbox.ts";
 import type {
-  AskedOverview,
-  AskedRun,
   BucketOverview,
-  CancelTarget,
-  OutboxRecord,
   QuarantineEntry,
   QuarantineFilter,
+  QuarantineHeld,
   QuarantineRef,
-  ReceivedOverview,
-  RefFilter,
-  Retention,
-  Transcript,
-  Trouble,
-} from "./state.ts";
+} from "./quarantine.ts";
+import type { Retention } from "./retention.ts";
+import type { CancelTarget, ReceivedOverview, RefFilter } from "./state.ts";
+import type { Trouble } from "./troubles.ts";
 
 /**
  * What a state consists of, as the steps see it: plain records, read and written synchronously. `RecordState`
@@ -137,14 +133,3 @@ export interface PeerWork {
 }
 
 export type OldReceipt = RunRef & Pick<Receipt, "admitted">;
-
-export interface StoredOutbox {
-  readonly record: OutboxRecord;
-  /** When it was closed or became `unknown`; null while it is open. */
-  readonly settledMs: number | null;
-}
-
-export interface QuarantineHeld {
-  readonly entries: number;
-  readonly bytes: number;
-}

@@ -1,19 +1,8 @@
+import { latest } from "../base/clock.ts";
 import { PosternError } from "../base/errors.ts";
 import type { Receipt } from "../protocol/receipt.ts";
-import type { Meta, Records, StoredOutbox } from "./records.ts";
-import type {
-  EndedPass,
-  OpenedOutbox,
-  OutboxNote,
-  OutboxRecord,
-  Overview,
-  OwnerLook,
-  OwnerView,
-  ReadPosition,
-  Retention,
-  SteppedRun,
-  Transcript,
-} from "./state.ts";
+import type { Meta, Records } from "./records.ts";
+import type { EndedPass, Overview, OwnerLook, OwnerView, SteppedRun } from "./state.ts";
 
 /** What a write begins from: what the state knows of itself is read first, then the clock, inside the transaction. */
 export interface Moment {
@@ -65,70 +54,6 @@ export function standsInTheWay({ admitted, ended }: Receipt): boolean {
   if (admitted || ended === null) return true;
   const outcome = ended.terminal?.payload.status;
   return outcome !== undefined && outcome !== "expired";
-}
-
-/**
- * The last moment at which something that ended then, and expires at `exp` (seconds), is kept. No two clocks
- * differ by a whole skew, and what is signed until two skews past expiry may still be believed: after three,
- * nobody uses it any more.
- */
-export function keptUntilMs(
-  endedMs: number,
-  exp: number,
-  { skewMs, retentionMs }: Retention,
-): number {
-  return Math.max(endedMs + retentionMs, exp * 1000 + 3 * skewMs);
-}
-
-export function openedOutbox(
-  standing: OutboxRecord | undefined,
-  asked: OutboxRecord,
-): OpenedOutbox {
-  if (standing === undefined) return { status: "opened", record: asked };
-  const same = standing.intentDigest === asked.intentDigest;
-  return { status: same ? "following" : "conflict", record: standing };
-}
-
-/** What stands after a note; the same object when it says nothing new. */
-export function notedOutbox(stored: StoredOutbox, note: OutboxNote, nowMs: number): StoredOutbox {
-  const { record } = stored;
-  const state = record.state === "closed" ? "closed" : (note.state ?? record.state);
-  const noted: OutboxRecord = {
-    ...record,
-    sentMs: latest(record.sentMs, note.sentMs ?? null),
-    answered: record.answered || (note.answered ?? false),
-    displaced: note.displaced ?? record.displaced,
-    cancel: record.cancel ?? note.cancel ?? null,
-    read: furthest(record.read, note.read ?? null),
-    state,
-  };
-  const changed =
-    noted.sentMs !== record.sentMs ||
-    noted.answered !== record.answered ||
-    noted.displaced !== record.displaced ||
-    noted.cancel !== record.cancel ||
-    noted.read !== record.read ||
-    state !== record.state;
-  if (!changed) return stored;
-  if (state === record.state) return { record: noted, settledMs: stored.settledMs };
-  return { record: noted, settledMs: state === "unknown" ? nowMs : null };
-}
-
-export function closedOutbox(record: OutboxRecord, transcript: Transcript): StoredOutbox {
-  const { closedMs, terminal } = transcript;
-  return { record: { ...record, state: "closed", closedMs, terminal }, settledMs: closedMs };
-}
-
-function latest(one: number | null, other: number | null): number | null {
-  if (one === null || other === null) return one ?? other;
-  return Math.max(one, other);
-}
-
-function furthest(one: ReadPosition | null, other: ReadPosition | null): ReadPosition | null {
-  if (one === null || other === null) return one ?? other;
-  const isFurther =
-    other.attempt > one.attempt || (other.attempt === one.attempt && other.seq > one.seq);
-  return isFurther ? other : one;
 }
 
 export function ownerViewOf(meta: Meta): OwnerView {

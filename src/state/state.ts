@@ -1,7 +1,10 @@
-import type { GatewayName, ObjectKey, RequestDigest, RunId, WorkerId } from "../base/names.ts";
-import type { TerminalPayload } from "../protocol/frame.ts";
+import type { RunId, WorkerId } from "../base/names.ts";
 import type { CancelName } from "../protocol/object-key.ts";
 import type { Receipt, RunRef } from "../protocol/receipt.ts";
+import type { AskedOverview, OutboxSteps } from "./outbox.ts";
+import type { BucketOverview, QuarantineSteps } from "./quarantine.ts";
+import type { Retention } from "./retention.ts";
+import type { TroubleSteps } from "./troubles.ts";
 
 /**
  * What a gateway remembers: what no bucket can take back. An interface of steps, each one transaction that
@@ -19,7 +22,7 @@ import type { Receipt, RunRef } from "../protocol/receipt.ts";
  * Functions that are passed in are synchronous and pure: they decide from the view, inside the transaction,
  * and take no step themselves. What is passed in and what comes out are copies: nobody else holds them.
  */
-export interface State {
+export interface State extends OutboxSteps, QuarantineSteps, TroubleSteps {
   /**
    * Decides about one request from what is known of it; writes what the decision says. A written receipt is
    * of this request, has an ending exactly when it is `ended`, and never leaves `ended`; else `INTERNAL`.
@@ -42,26 +45,8 @@ export interface State {
   /** The workers that open receipts name. */
   openWorkers(): Promise<ReadonlySet<WorkerId>>;
 
-  /** Remembers a request before it is sent, or says what stands in its place. */
-  openOutbox(record: OutboxRecord): Promise<OpenedOutbox>;
-  outboxRecord(runId: RunId): Promise<OutboxRecord | undefined>;
-  /** Records with their requests, the latest opened first. */
-  outboxRecords(filter: { readonly limit: number }): Promise<readonly OutboxRecord[]>;
-  /** What is not closed: `open`, then `unknown`, each least recently sent first. */
-  askedRuns(filter: { readonly limit: number }): Promise<readonly AskedRun[]>;
-  /** Adds what was learned; relaxed but for a cancel. Rejects with `RUN_UNKNOWN` when there is no such record. */
-  noteOutbox(runId: RunId, note: OutboxNote): Promise<void>;
-  /**
-   * Stores the transcript and closes the record, once: a second closer gets what is stored. Relaxed: see
-   * `sync`. Rejects with `RUN_UNKNOWN` when there is no such record.
-   */
-  closeOutbox(
-    runId: RunId,
-    transcript: Transcript,
-  ): Promise<{ status: "closed" | "stood"; transcript: Transcript }>;
   /** Makes durable whatever was relaxed before, by any process. */
   sync(): Promise<void>;
-  transcript(runId: RunId): Promise<Transcript | undefined>;
 
   /** Commits an owner nonce before the claim that carries it is published. */
   commitOwnerNonce(nonce: string): Promise<void>;
@@ -74,27 +59,6 @@ export interface State {
   noteOwner(look: OwnerLook): Promise<void>;
   owner(): Promise<OwnerView>;
 
-  /**
-   * Keeps refused bytes, or says why not. The same key and bytes are kept once; where they stand released
-   * they are refused anew: that entry takes this `code`, `detail` and `atMs`, and is `kept` again.
-   */
-  quarantine(
-    entry: NewQuarantineEntry,
-    budget: QuarantineBudget,
-  ): Promise<"kept" | "known" | "over-budget">;
-  /** The latest first. */
-  quarantined(filter: QuarantineFilter): Promise<readonly QuarantineEntry[]>;
-  quarantinedEntry(id: string): Promise<QuarantineEntry | undefined>;
-  /**
-   * Marks an entry for admission; it counts against its budget and ages as before. `not-kept` when its bytes
-   * were left in the store.
-   */
-  releaseQuarantined(id: string): Promise<"released" | "unknown" | "not-kept">;
-  /** What is released, the latest refused first: only what names it, however large it is. */
-  releasedQuarantine(filter: { readonly limit: number }): Promise<readonly QuarantineRef[]>;
-  /** Deletes an entry, released or not; false when there is none. */
-  discardQuarantined(id: string): Promise<boolean>;
-
   /** Remembers the highest version seen of a document; `rolled-back` when `version` is lower. */
   seeVersion(document: string, version: number): Promise<"fine" | "rolled-back">;
   /** The highest version seen of a document, 0 for none; remembers nothing. */
@@ -102,15 +66,6 @@ export interface State {
   /** Counts up and returns the next number of a series (card versions), from 1. */
   nextNumber(series: string): Promise<number>;
 
-  /**
-   * Remembers the latest trouble of a subject in the place of the one before. Of more subjects than
-   * `limits.maxTroubles`, the one whose trouble is the oldest is forgotten.
-   */
-  noteTrouble(trouble: Trouble): Promise<void>;
-  /** Forgets a subject's trouble, if there is one. */
-  clearTrouble(subject: string): Promise<void>;
-  /** The latest first. */
-  troubles(): Promise<readonly Trouble[]>;
   /** Remembers that a pass has ended; of each kind, the last one noted stands. */
   notePass(pass: EndedPass): Promise<void>;
   /** All that a status screen counts, as of one moment; it reads no request and no kept bytes. */
@@ -181,85 +136,6 @@ export interface RefFilter {
   readonly are: "open" | "unacknowledged";
 }
 
-/** What the caller remembers of one request it made. */
-export interface OutboxRecord {
-  readonly runId: RunId;
-  readonly to: GatewayName;
-  readonly key: ObjectKey;
-  readonly envelope: Uint8Array;
-  readonly requestDigest: RequestDigest;
-  /** The plain payload, CBOR. */
-  readonly payload: Uint8Array;
-  readonly intentDigest: string;
-  /** Seconds since 1970. */
-  readonly iat: number;
-  readonly exp: number;
-  readonly deadline: number | null;
-  readonly openedMs: number;
-  /** When the request was last put; null before the first time. */
-  readonly sentMs: number | null;
-  /** Whether any verified frame has come. */
-  readonly answered: boolean;
-  /** Another object was met under the request's key. */
-  readonly displaced: boolean;
-  readonly state: "open" | "unknown" | "closed";
-  readonly closedMs: number | null;
-  readonly terminal: TerminalPayload | null;
-  /** The signed cancel and its key, once the caller asked for one. */
-  readonly cancel: { readonly key: ObjectKey; readonly envelope: Uint8Array } | null;
-  /** How far verified frames were read without coming to an end; null before the first. Closing leaves it. */
-  readonly read: ReadPosition | null;
-}
-
-/** A place in the frames of one run (SPEC.md, Reading frames). */
-export interface ReadPosition {
-  readonly attempt: number;
-  /** The number of the frame that is expected next. */
-  readonly seq: number;
-  /** What the next envelope's `prev` must be: the chain value of the last one that was read. */
-  readonly prev: Uint8Array;
-}
-
-/**
- * The latest `sentMs` and the furthest `read` stand (the highest attempt, in it the highest seq), `answered`
- * stays true, and the first `cancel` stays: it is never signed again.
- */
-export type OutboxNote = Partial<
-  Pick<OutboxRecord, "sentMs" | "answered" | "displaced" | "cancel" | "read">
-> & {
-  /** Only from `open` to `unknown` and back; a closed record stays closed. */
-  readonly state?: "open" | "unknown";
-};
-
-export interface OpenedOutbox {
-  /** `following`: the same intent stands already; `conflict`: another one does. */
-  readonly status: "opened" | "following" | "conflict";
-  readonly record: OutboxRecord;
-}
-
-/** An asked run that is not closed. */
-export interface AskedRun {
-  readonly runId: RunId;
-  readonly state: "open" | "unknown";
-}
-
-/** The audit record of one asked run: the verified envelopes as they were. */
-export interface Transcript {
-  readonly runId: RunId;
-  readonly attempt: number;
-  readonly terminal: TerminalPayload;
-  readonly envelopes: readonly TranscriptEnvelope[];
-  readonly closedMs: number;
-}
-
-export interface TranscriptEnvelope {
-  readonly key: ObjectKey;
-  readonly envelope: Uint8Array;
-  /** Which key verified it (base32 thumbprint), and when. */
-  readonly kid: string;
-  readonly verifiedMs: number;
-}
-
 export interface OwnerLook {
   /** When the look began: before the first key was listed. */
   readonly begunMs: number;
@@ -281,49 +157,6 @@ export interface OwnerView {
   readonly generation: number;
   readonly claimedMs: number | null;
   readonly elsewhere: boolean;
-}
-
-export interface NewQuarantineEntry {
-  /** Whose budget it counts against: a peer's name, or `(strangers)`. */
-  readonly bucket: string;
-  /** The object's raw key. */
-  readonly key: string;
-  /** Null when the object was too large to keep: then it was left in place. */
-  readonly bytes: Uint8Array | null;
-  readonly size: number;
-  readonly code: string;
-  readonly detail: string;
-  readonly atMs: number;
-}
-
-export interface QuarantineEntry extends NewQuarantineEntry {
-  /** 16 characters of base32: of the SHA-256 of key and bytes (key and size where there are no bytes). */
-  readonly id: string;
-  /** Somebody decided that its bytes are to be looked at once more. */
-  readonly released: boolean;
-}
-
-export interface QuarantineFilter {
-  readonly limit: number;
-  readonly bucket?: string;
-}
-
-/** What names a quarantine entry whose bytes are kept. */
-export type QuarantineRef = Pick<QuarantineEntry, "id" | "key" | "size">;
-
-export interface QuarantineBudget {
-  readonly maxBytes: number;
-  readonly maxEntries: number;
-}
-
-/** What went wrong last with a peer, or with this gateway itself. */
-export interface Trouble {
-  /** The peer's name; empty for this gateway itself. */
-  readonly subject: string;
-  /** An error code, of this program or of a later one. */
-  readonly code: string;
-  readonly message: string;
-  readonly atMs: number;
 }
 
 export interface EndedPass {
@@ -359,30 +192,6 @@ export interface ReceivedOverview {
   readonly unpublished: number;
   /** When the first received of the admitted and running ones came; null when there is none. */
   readonly oldestOpenMs: number | null;
-}
-
-/** How many asked runs stand how. */
-export interface AskedOverview {
-  readonly open: number;
-  readonly unknown: number;
-  readonly closed: number;
-  /** When the first of the open ones was opened; null when there is none. */
-  readonly oldestOpenMs: number | null;
-}
-
-/** What one sender, or all strangers together, have in quarantine. */
-export interface BucketOverview {
-  readonly bucket: string;
-  readonly entries: number;
-  /** Of the bytes that are kept. */
-  readonly bytes: number;
-  readonly released: number;
-}
-
-/** How long what is over is kept: after its end, and after the expiry of what was signed. */
-export interface Retention {
-  readonly skewMs: number;
-  readonly retentionMs: number;
 }
 
 export interface CollectOptions extends Retention {

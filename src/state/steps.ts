@@ -4,14 +4,31 @@ import { limits } from "../base/limits.ts";
 import type { RunId, WorkerId } from "../base/names.ts";
 import type { Receipt, RunRef } from "../protocol/receipt.ts";
 import { collect } from "./collect.ts";
-import { discardQuarantined, quarantine, releaseQuarantined } from "./quarantine.ts";
-import type { Commit, Records, StoredOutbox } from "./records.ts";
 import {
+  discardQuarantined,
+  type NewQuarantineEntry,
+  quarantine,
+  type QuarantineBudget,
+  type QuarantineEntry,
+  type QuarantineFilter,
+  type QuarantineRef,
+  releaseQuarantined,
+} from "./quarantine.ts";
+import {
+  type AskedRun,
   closedOutbox,
-  lookedAt,
   notedOutbox,
-  type Moment,
   openedOutbox,
+  type OpenedOutbox,
+  type OutboxNote,
+  type OutboxRecord,
+  type StoredOutbox,
+  type Transcript,
+} from "./outbox.ts";
+import type { Commit, Records } from "./records.ts";
+import {
+  lookedAt,
+  type Moment,
   overviewOf,
   ownerViewOf,
   passedMeta,
@@ -19,32 +36,21 @@ import {
   requireWritable,
 } from "./rules.ts";
 import type {
-  AskedRun,
   CancelTarget,
   CollectOptions,
   Collected,
   EndedPass,
-  NewQuarantineEntry,
-  OpenedOutbox,
-  OutboxNote,
-  OutboxRecord,
   Overview,
   OwnerLook,
   OwnerView,
-  QuarantineBudget,
-  QuarantineEntry,
-  QuarantineFilter,
-  QuarantineRef,
   RefFilter,
   RunStep,
   RunView,
   State,
   StepOptions,
   SteppedRun,
-  Transcript,
-  Trouble,
 } from "./state.ts";
-import { clearTrouble, noteTrouble } from "./troubles.ts";
+import { clearTrouble, noteTrouble, type Trouble } from "./troubles.ts";
 
 /** The steps over records that a driver keeps. Between two `await`s of a caller, one step is one transaction. */
 export class RecordState implements State {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { sha256, toBase32, utf8 } from "../../src/base/bytes.ts";
-import type { NewQuarantineEntry, QuarantineFilter, State } from "../../src/state/state.ts";
+import type { NewQuarantineEntry, QuarantineFilter } from "../../src/state/quarantine.ts";
+import type { State } from "../../src/state/state.ts";
 import { refusedObject } from "../state/samples.ts";
 
 const everything = { limit: 1000 };

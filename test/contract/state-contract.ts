@@ -8,7 +8,8 @@ import { toJson } from "../../src/protocol/fields.ts";
 import type { TerminalPayload } from "../../src/protocol/frame.ts";
 import { digest16Of } from "../../src/protocol/object-key.ts";
 import type { Receipt, RunRef } from "../../src/protocol/receipt.ts";
-import type { CollectOptions, ReadPosition, RunView, State } from "../../src/state/state.ts";
+import type { ReadPosition } from "../../src/state/outbox.ts";
+import type { CollectOptions, RunView, State } from "../../src/state/state.ts";
 import { anyFarOutbox, anyFarReceipt, anyTerminal } from "../state/arbitraries.ts";
 import {
   cancelFor,

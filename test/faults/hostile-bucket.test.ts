@@ -16,7 +16,7 @@ import { poll, type PollReport } from "../../src/gateway/poll.ts";
 import type { Handler } from "../../src/handlers/handler.ts";
 import { cancelRun } from "../../src/mailbox/send.ts";
 import { parseObjectKey } from "../../src/protocol/object-key.ts";
-import type { OutboxRecord } from "../../src/state/state.ts";
+import type { OutboxRecord } from "../../src/state/outbox.ts";
 import { sending } from "../bench/asking.ts";
 import {
   agents,

@@ -5,7 +5,7 @@ import type { Handler } from "../../src/handlers/handler.ts";
 import { follow } from "../../src/mailbox/follow.ts";
 import { parseObjectKey } from "../../src/protocol/object-key.ts";
 import { decodeRequest } from "../../src/protocol/request.ts";
-import type { OutboxRecord } from "../../src/state/state.ts";
+import type { OutboxRecord } from "../../src/state/outbox.ts";
 import {
   agent,
   CronWorld,

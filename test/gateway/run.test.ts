@@ -7,7 +7,7 @@ import type { Handler } from "../../src/handlers/handler.ts";
 import type { Mailbox } from "../../src/mailbox/mailbox.ts";
 import { cancelRun } from "../../src/mailbox/send.ts";
 import type { JsonValue } from "../../src/protocol/fields.ts";
-import type { OutboxRecord } from "../../src/state/state.ts";
+import type { OutboxRecord } from "../../src/state/outbox.ts";
 import { framesKeyOf } from "../support/forged.ts";
 import {
   hanger,

@@ -4,7 +4,7 @@ import { serve, type ServeReport } from "../../src/gateway/serve.ts";
 import type { Handler } from "../../src/handlers/handler.ts";
 import type { Mailbox } from "../../src/mailbox/mailbox.ts";
 import { cancelRun } from "../../src/mailbox/send.ts";
-import type { OutboxRecord } from "../../src/state/state.ts";
+import type { OutboxRecord } from "../../src/state/outbox.ts";
 import { plantRequest } from "../support/forged.ts";
 import {
   codeOf,

@@ -6,7 +6,7 @@ import type { Handler } from "../../src/handlers/handler.ts";
 import type { OutputKind } from "../../src/handlers/output-reader.ts";
 import { cancelRun } from "../../src/mailbox/send.ts";
 import type { HandlerEvent, TerminalPayload } from "../../src/protocol/frame.ts";
-import type { OutboxRecord } from "../../src/state/state.ts";
+import type { OutboxRecord } from "../../src/state/outbox.ts";
 import { readAll, routes, twoGateways } from "../support/two-gateways.ts";
 import { drive } from "./drive.ts";
 import { secret, type Script } from "./script.ts";

@@ -4,7 +4,7 @@ import { limits } from "../../src/base/limits.ts";
 import { follow } from "../../src/mailbox/follow.ts";
 import type { Mailbox } from "../../src/mailbox/mailbox.ts";
 import { chainOf } from "../../src/protocol/frame.ts";
-import type { OutboxRecord } from "../../src/state/state.ts";
+import type { OutboxRecord } from "../../src/state/outbox.ts";
 import { framesKeyOf, plantFrames, says, started, succeeds } from "../support/forged.ts";
 import { runOf } from "../support/receipts.ts";
 import { codeOf, pass, readAll, twoGateways, type TwoGateways } from "../support/two-gateways.ts";

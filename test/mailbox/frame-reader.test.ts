@@ -6,7 +6,7 @@ import { parseGatewayName } from "../../src/base/names.ts";
 import { FrameReader } from "../../src/mailbox/frame-reader.ts";
 import { chainOf } from "../../src/protocol/frame.ts";
 import { signingKeyFromSeed } from "../../src/protocol/keys.ts";
-import type { OutboxRecord } from "../../src/state/state.ts";
+import type { OutboxRecord } from "../../src/state/outbox.ts";
 import { framesKeyOf, plantFrames, says, started, succeeds } from "../support/forged.ts";
 import { digestOf, runOf } from "../support/receipts.ts";
 import { codeOf, plainGrants, twoGateways, type TwoGateways } from "../support/two-gateways.ts";

@@ -4,7 +4,7 @@ import { limits } from "../../src/base/limits.ts";
 import type { Mailbox } from "../../src/mailbox/mailbox.ts";
 import { cancelRun, enqueue, repeatCancel, sendIfDue } from "../../src/mailbox/send.ts";
 import { requestDigestOf } from "../../src/protocol/run-id.ts";
-import type { OutboxRecord } from "../../src/state/state.ts";
+import type { OutboxRecord } from "../../src/state/outbox.ts";
 import { runOf } from "../support/receipts.ts";
 import { agent, bytesAt, codeOf, twoGateways, type TwoGateways } from "../support/two-gateways.ts";
 

@@ -1,5 +1,5 @@
 import type { Receipt } from "../../src/protocol/receipt.ts";
-import type { OutboxRecord } from "../../src/state/state.ts";
+import type { OutboxRecord } from "../../src/state/outbox.ts";
 import type { OwnerChecks } from "./check-owners.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Machine } from "./machine.ts";

@@ -1,9 +1,9 @@
 import { limits } from "../../src/base/limits.ts";
 import type { Receipt } from "../../src/protocol/receipt.ts";
 import { requestDigestOf } from "../../src/protocol/run-id.ts";
-import type { StoredOutbox } from "../../src/state/records.ts";
-import { keptUntilMs } from "../../src/state/rules.ts";
-import type { QuarantineEntry } from "../../src/state/state.ts";
+import type { StoredOutbox } from "../../src/state/outbox.ts";
+import type { QuarantineEntry } from "../../src/state/quarantine.ts";
+import { keptUntilMs } from "../../src/state/retention.ts";
 import { AdmissionChecks } from "./check-admission.ts";
 import type { Weather } from "./weather.ts";
 import type { Ledger } from "./ledger.ts";

@@ -6,16 +6,10 @@ import type { JsonValue } from "../../src/protocol/fields.ts";
 import { terminalStatuses, type TerminalPayload } from "../../src/protocol/frame.ts";
 import type { Ending, Receipt } from "../../src/protocol/receipt.ts";
 import { requestKinds } from "../../src/protocol/request.ts";
-import type {
-  CollectOptions,
-  EndedPass,
-  NewQuarantineEntry,
-  OutboxNote,
-  OutboxRecord,
-  OwnerLook,
-  ReadPosition,
-  Trouble,
-} from "../../src/state/state.ts";
+import type { OutboxNote, OutboxRecord, ReadPosition } from "../../src/state/outbox.ts";
+import type { NewQuarantineEntry } from "../../src/state/quarantine.ts";
+import type { CollectOptions, EndedPass, OwnerLook } from "../../src/state/state.ts";
+import type { Trouble } from "../../src/state/troubles.ts";
 import {
   cancelFor,
   digestFor,

@@ -14,13 +14,10 @@ import {
 import type { TerminalPayload } from "../../src/protocol/frame.ts";
 import { digest16Of, objectKey } from "../../src/protocol/object-key.ts";
 import type { Ending, Receipt } from "../../src/protocol/receipt.ts";
-import type {
-  NewQuarantineEntry,
-  OutboxRecord,
-  State,
-  Transcript,
-  Trouble,
-} from "../../src/state/state.ts";
+import type { OutboxRecord, Transcript } from "../../src/state/outbox.ts";
+import type { NewQuarantineEntry } from "../../src/state/quarantine.ts";
+import type { State } from "../../src/state/state.ts";
+import type { Trouble } from "../../src/state/troubles.ts";
 
 /** A clock that stands still until it is set. */
 export class SetClock implements Clock {

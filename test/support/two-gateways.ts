@@ -20,7 +20,7 @@ import { parseObjectKey } from "../../src/protocol/object-key.ts";
 import { signingKeyFromSeed, type SigningKey } from "../../src/protocol/keys.ts";
 import type { Receipt } from "../../src/protocol/receipt.ts";
 import { MemoryDisk, openMemoryState } from "../../src/state/memory.ts";
-import type { OutboxRecord } from "../../src/state/state.ts";
+import type { OutboxRecord } from "../../src/state/outbox.ts";
 import { aroundStore, type StoreCall } from "../../src/store/around.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 import type { Store } from "../../src/store/store.ts";

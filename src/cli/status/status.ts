@@ -2,7 +2,9 @@ import { asPosternError, PosternError } from "../../base/errors.ts";
 import type { Gateway } from "../../gateway/gateway.ts";
 import { checkTrust, isOwnTrustCode } from "../../mailbox/grants.ts";
 import type { Mailbox } from "../../mailbox/mailbox.ts";
-import type { BucketOverview, Overview, Trouble } from "../../state/state.ts";
+import type { BucketOverview } from "../../state/quarantine.ts";
+import type { Overview } from "../../state/state.ts";
+import type { Trouble } from "../../state/troubles.ts";
 import type { Trust } from "../../trust/trust.ts";
 import { listInbox, type InboxListing } from "./inbox.ts";
 import {

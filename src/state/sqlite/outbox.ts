@@ -1,10 +1,15 @@
 import type { SQLInputValue } from "node:sqlite";
 import { isGatewayName, isRequestDigest, isRunId, type ObjectKey } from "../../base/names.ts";
 import { objectKey, parseObjectKey } from "../../protocol/object-key.ts";
-import type { StoredOutbox } from "../records.ts";
+import type {
+  AskedRun,
+  OutboxRecord,
+  ReadPosition,
+  StoredOutbox,
+  TranscriptEnvelope,
+} from "../outbox.ts";
 import type { Row } from "./row.ts";
 import { terminalOf, terminalText } from "./terminal.ts";
-import type { AskedRun, OutboxRecord, ReadPosition, TranscriptEnvelope } from "../state.ts";
 
 /** An outbox record's columns, each with the value it is given. */
 export function outboxColumns({ record, settledMs }: StoredOutbox): Record<string, SQLInputValue> {

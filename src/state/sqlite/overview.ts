@@ -1,4 +1,6 @@
-import type { AskedOverview, BucketOverview, ReceivedOverview } from "../state.ts";
+import type { AskedOverview } from "../outbox.ts";
+import type { BucketOverview } from "../quarantine.ts";
+import type { ReceivedOverview } from "../state.ts";
 import type { SqliteDatabase } from "./database.ts";
 
 // Every count comes from an index that has all it needs (for one of all rows SQLite takes the smallest): the

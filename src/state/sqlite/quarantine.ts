@@ -1,5 +1,5 @@
 import type { SQLInputValue } from "node:sqlite";
-import type { QuarantineEntry, QuarantineRef } from "../state.ts";
+import type { QuarantineEntry, QuarantineRef } from "../quarantine.ts";
 import type { Row } from "./row.ts";
 
 /** A quarantine entry's columns, each with the value it is given. */

@@ -8,15 +8,15 @@ import {
   type WorkerId,
 } from "../../base/names.ts";
 import type { Receipt, RunRef } from "../../protocol/receipt.ts";
+import type { AskedOverview, AskedRun, OutboxRecord, StoredOutbox, Transcript } from "../outbox.ts";
 import type {
-  Commit,
-  Meta,
-  OldReceipt,
-  PeerWork,
+  BucketOverview,
+  QuarantineEntry,
+  QuarantineFilter,
   QuarantineHeld,
-  Records,
-  StoredOutbox,
-} from "../records.ts";
+  QuarantineRef,
+} from "../quarantine.ts";
+import type { Commit, Meta, OldReceipt, PeerWork, Records } from "../records.ts";
 import type { SqliteDatabase } from "./database.ts";
 import { metaColumns, metaOf } from "./meta.ts";
 import { askedRunOf, outboxColumns, outboxRecordOf, transcriptEnvelopeOf } from "./outbox.ts";
@@ -27,21 +27,9 @@ import { LogSync } from "./log-sync.ts";
 import type { Row } from "./row.ts";
 import { keptUntilSql, standsInTheWaySql } from "./schema.ts";
 import { terminalOf, terminalText } from "./terminal.ts";
-import type {
-  AskedOverview,
-  AskedRun,
-  BucketOverview,
-  CancelTarget,
-  OutboxRecord,
-  QuarantineEntry,
-  QuarantineFilter,
-  QuarantineRef,
-  ReceivedOverview,
-  RefFilter,
-  Retention,
-  Transcript,
-  Trouble,
-} from "../state.ts";
+import type { Retention } from "../retention.ts";
+import type { CancelTarget, ReceivedOverview, RefFilter } from "../state.ts";
+import type { Trouble } from "../troubles.ts";
 
 /**
  * The records of a state as rows of one SQLite file; the tables are in `schema.ts`. Where SQLite, which

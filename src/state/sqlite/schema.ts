@@ -1,5 +1,5 @@
 import { PosternError } from "../../base/errors.ts";
-import type { Retention } from "../state.ts";
+import type { Retention } from "../retention.ts";
 import type { SqliteDatabase } from "./database.ts";
 
 /** Marks a database file as a Postern state ("pstn"): other programs' files are not mistaken for one. */
