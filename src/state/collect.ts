@@ -1,4 +1,4 @@
-import type { OldReceipt, Records } from "./records.ts";
+import type { OldReceipt, Receipts, Records } from "./records.ts";
 import type { Moment } from "./rules.ts";
 import type { CollectOptions, Collected } from "./state.ts";
 
@@ -10,10 +10,10 @@ export function collect(records: Records, moment: Moment, options: CollectOption
   if (moment.nowMs < moment.meta.highestClockMs) return nothing;
   const over = overAt(records, moment.nowMs, options);
   if (options.dryRun !== true) {
-    for (const ref of over.receipts) records.deleteReceipt(ref);
-    for (const runId of over.outbox) records.deleteOutbox(runId);
-    for (const id of over.quarantine) records.deleteQuarantine(id);
-    for (const subject of over.troubles) records.deleteTrouble(subject);
+    for (const ref of over.receipts) records.receipts.delete(ref);
+    for (const runId of over.outbox) records.outbox.delete(runId);
+    for (const id of over.quarantine) records.quarantine.delete(id);
+    for (const subject of over.troubles) records.troubles.delete(subject);
   }
   return {
     receipts: over.receipts.length,
@@ -26,24 +26,24 @@ export function collect(records: Records, moment: Moment, options: CollectOption
 /** What nothing keeps any more, at most `limit` of all kinds together. */
 function overAt(records: Records, nowMs: number, options: CollectOptions) {
   const beforeMs = nowMs - options.retentionMs;
-  const receipts = overReceipts(records, nowMs, options);
+  const receipts = overReceipts(records.receipts, nowMs, options);
   let room = options.limit - receipts.length;
-  const outbox = records.oldOutbox(nowMs, options, room);
+  const outbox = records.outbox.old(nowMs, options, room);
   room -= outbox.length;
-  const quarantine = records.oldQuarantine(beforeMs, room);
+  const quarantine = records.quarantine.old(beforeMs, room);
   room -= quarantine.length;
-  return { receipts, outbox, quarantine, troubles: records.oldTroubles(beforeMs, room) };
+  return { receipts, outbox, quarantine, troubles: records.troubles.old(beforeMs, room) };
 }
 
 /**
  * What an open receipt names stays, and is met again by every pass. Only what was admitted is worth that: there
  * is at most one of a run, so no more of them are met than there are open receipts.
  */
-function overReceipts(records: Records, nowMs: number, options: CollectOptions): OldReceipt[] {
+function overReceipts(receipts: Receipts, nowMs: number, options: CollectOptions): OldReceipt[] {
   const over: OldReceipt[] = [];
   if (options.limit <= 0) return over;
-  for (const receipt of records.oldReceipts(nowMs, options)) {
-    if (receipt.admitted && records.isContinued(receipt.from, receipt.runId)) continue;
+  for (const receipt of receipts.old(nowMs, options)) {
+    if (receipt.admitted && receipts.isContinued(receipt.from, receipt.runId)) continue;
     over.push(receipt);
     if (over.length >= options.limit) break;
   }

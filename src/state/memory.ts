@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
-import { copyOfContent, MemoryRecords, newContent, type MemoryContent } from "./memory-records.ts";
+import { copyOfContent, newContent, type MemoryContent } from "./memory/content.ts";
+import { MemoryRecords } from "./memory/records.ts";
 import type { State } from "./state.ts";
 import { RecordState } from "./steps.ts";
 

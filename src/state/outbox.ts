@@ -1,6 +1,8 @@
 import { latest } from "../base/clock.ts";
+import { PosternError } from "../base/errors.ts";
 import type { GatewayName, ObjectKey, RequestDigest, RunId } from "../base/names.ts";
 import type { TerminalPayload } from "../protocol/frame.ts";
+import type { Retention } from "./retention.ts";
 
 /** What a state remembers of the requests that its gateway made. */
 export interface OutboxSteps {
@@ -118,17 +120,73 @@ export interface AskedOverview {
   readonly oldestOpenMs: number | null;
 }
 
-export function openedOutbox(
-  standing: OutboxRecord | undefined,
-  asked: OutboxRecord,
-): OpenedOutbox {
-  if (standing === undefined) return { status: "opened", record: asked };
+/** The outbox as a driver keeps it. */
+export interface Outbox {
+  get(runId: RunId): StoredOutbox | undefined;
+  /** In the reverse order of (openedMs, runId). */
+  latest(limit: number): OutboxRecord[];
+  /** In order of (state, sentMs with null first, openedMs, runId). */
+  asked(limit: number): AskedRun[];
+  overview(): AskedOverview;
+  /** Settled ones that were kept until before `nowMs`, at most `limit`, in order of (kept until, runId). */
+  old(nowMs: number, retention: Retention, limit: number): RunId[];
+  put(stored: StoredOutbox): void;
+  transcript(runId: RunId): Transcript | undefined;
+  /** Only for a run that has none. */
+  putTranscript(transcript: Transcript): void;
+  /** The record, and the transcript if there is one. */
+  delete(runId: RunId): void;
+}
+
+/** What `State.openOutbox` does, inside its write. */
+export function openOutbox(outbox: Outbox, asked: OutboxRecord): OpenedOutbox {
+  const standing = outbox.get(asked.runId)?.record;
+  if (standing === undefined) {
+    outbox.put({ record: asked, settledMs: null });
+    return { status: "opened", record: asked };
+  }
   const same = standing.intentDigest === asked.intentDigest;
   return { status: same ? "following" : "conflict", record: standing };
 }
 
+/** What `State.noteOutbox` does, inside its write. */
+export function noteOutbox(outbox: Outbox, runId: RunId, note: OutboxNote, nowMs: number): void {
+  const stored = requiredOutbox(outbox, runId);
+  const noted = notedOutbox(stored, note, nowMs);
+  if (noted !== stored) outbox.put(noted);
+}
+
+/** What `State.closeOutbox` does, inside its write. */
+export function closeOutbox(
+  outbox: Outbox,
+  runId: RunId,
+  transcript: Transcript,
+): { status: "closed" | "stood"; transcript: Transcript } {
+  const { record } = requiredOutbox(outbox, runId);
+  if (transcript.runId !== runId) {
+    throw new PosternError(
+      "INTERNAL",
+      `run ${runId} was closed with the transcript of ${transcript.runId}`,
+    );
+  }
+  const standing = outbox.transcript(runId);
+  if (standing !== undefined) return { status: "stood", transcript: standing };
+  outbox.putTranscript(transcript);
+  outbox.put(closedOutbox(record, transcript));
+  return { status: "closed", transcript };
+}
+
+function requiredOutbox(outbox: Outbox, runId: RunId): StoredOutbox {
+  const stored = outbox.get(runId);
+  if (stored !== undefined) return stored;
+  throw new PosternError(
+    "RUN_UNKNOWN",
+    `no request of run ${runId} is remembered here: it was never sent, or collected`,
+  );
+}
+
 /** What stands after a note; the same object when it says nothing new. */
-export function notedOutbox(stored: StoredOutbox, note: OutboxNote, nowMs: number): StoredOutbox {
+function notedOutbox(stored: StoredOutbox, note: OutboxNote, nowMs: number): StoredOutbox {
   const { record } = stored;
   const state = record.state === "closed" ? "closed" : (note.state ?? record.state);
   const noted: OutboxRecord = {
@@ -152,7 +210,7 @@ export function notedOutbox(stored: StoredOutbox, note: OutboxNote, nowMs: numbe
   return { record: noted, settledMs: state === "unknown" ? nowMs : null };
 }
 
-export function closedOutbox(record: OutboxRecord, transcript: Transcript): StoredOutbox {
+function closedOutbox(record: OutboxRecord, transcript: Transcript): StoredOutbox {
   const { closedMs, terminal } = transcript;
   return { record: { ...record, state: "closed", closedMs, terminal }, settledMs: closedMs };
 }

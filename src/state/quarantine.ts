@@ -1,5 +1,4 @@
 import { sha256, toBase32, utf8 } from "../base/bytes.ts";
-import type { Records } from "./records.ts";
 
 /** What a state keeps of objects that were refused. */
 export interface QuarantineSteps {
@@ -72,42 +71,57 @@ export interface BucketOverview {
   readonly released: number;
 }
 
+/** The quarantine as a driver keeps it. */
+export interface Quarantine {
+  get(id: string): QuarantineEntry | undefined;
+  /** In order of (atMs descending, id), like the next. */
+  latest(filter: QuarantineFilter): QuarantineEntry[];
+  released(limit: number): QuarantineRef[];
+  held(bucket: string): QuarantineHeld;
+  /** In order of bucket. */
+  overview(): BucketOverview[];
+  /** Ids of entries made before `beforeMs`, at most `limit`, the oldest first. */
+  old(beforeMs: number, limit: number): string[];
+  put(entry: QuarantineEntry): void;
+  delete(id: string): void;
+}
+
 /** What `State.quarantine` does, inside its write. */
 export function quarantine(
-  records: Records,
+  entries: Quarantine,
   refused: NewQuarantineEntry,
   budget: QuarantineBudget,
 ): "kept" | "known" | "over-budget" {
   const entry = quarantineEntryOf(refused);
-  const standing = records.quarantinedEntry(entry.id);
+  const standing = entries.get(entry.id);
   if (standing?.released === false) return "known";
   if (standing !== undefined) {
     // Its bytes count where they counted before: only the verdict is new.
     const { code, detail, atMs } = entry;
-    records.putQuarantine({ ...standing, code, detail, atMs, released: false });
+    entries.put({ ...standing, code, detail, atMs, released: false });
     return "kept";
   }
-  if (!fitsBudget(records.quarantineHeld(entry.bucket), entry, budget)) return "over-budget";
-  records.putQuarantine(entry);
+  if (!fitsBudget(entries.held(entry.bucket), entry, budget)) return "over-budget";
+  entries.put(entry);
   return "kept";
 }
 
 /** What `State.releaseQuarantined` does, inside its write. */
 export function releaseQuarantined(
-  records: Records,
+  entries: Quarantine,
   id: string,
 ): "released" | "unknown" | "not-kept" {
-  const entry = records.quarantinedEntry(id);
+  const entry = entries.get(id);
   if (entry === undefined) return "unknown";
   if (entry.bytes === null) return "not-kept";
-  if (!entry.released) records.putQuarantine({ ...entry, released: true });
+  if (!entry.released) entries.put({ ...entry, released: true });
   return "released";
 }
 
 /** What `State.discardQuarantined` does, inside its write. */
-export function discardQuarantined(records: Records, id: string): boolean {
-  if (records.quarantinedEntry(id) === undefined) return false;
-  records.deleteQuarantine(id);
+export function discardQuarantined(entries: Quarantine, id: string): boolean {
+  if (entries.get(id) === undefined) return false;
+  entries.delete(id);
   return true;
 }
 

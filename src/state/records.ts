@@ -1,16 +1,10 @@
 import type { GatewayName, RunId, WorkerId } from "../base/names.ts";
 import type { Receipt, RunRef } from "../protocol/receipt.ts";
-import type { AskedOverview, AskedRun, OutboxRecord, StoredOutbox, Transcript } from "./outbox.ts";
-import type {
-  BucketOverview,
-  QuarantineEntry,
-  QuarantineFilter,
-  QuarantineHeld,
-  QuarantineRef,
-} from "./quarantine.ts";
+import type { Outbox } from "./outbox.ts";
+import type { Quarantine } from "./quarantine.ts";
 import type { Retention } from "./retention.ts";
 import type { CancelTarget, ReceivedOverview, RefFilter } from "./state.ts";
-import type { Trouble } from "./troubles.ts";
+import type { Troubles } from "./troubles.ts";
 
 /**
  * What a state consists of, as the steps see it: plain records, read and written synchronously. `RecordState`
@@ -35,75 +29,19 @@ export interface Records {
   readonly dirty: boolean;
   close(): void;
 
+  readonly receipts: Receipts;
+  readonly outbox: Outbox;
+  readonly quarantine: Quarantine;
+  readonly troubles: Troubles;
+
   meta(): Meta;
   putMeta(meta: Meta): void;
   /** Makes this the highest clock value, unless one as high is kept. */
   raiseClock(nowMs: number): void;
 
-  receipt(ref: RunRef): Receipt | undefined;
-  /** The first by requestDigest; there is hardly a second. */
-  receiptOfCancel(target: CancelTarget): Receipt | undefined;
-  /** Whether a receipt of the run stands in the way of this request: one of another digest, by `standsInTheWay`. */
-  isBlocked(ref: RunRef): boolean;
-  /** The run's receipt that was admitted; of several, which there never are, the first by requestDigest. */
-  admittedReceipt(from: GatewayName, runId: RunId): Pick<Receipt, "tenant"> | undefined;
-  /** In the reverse order of (receivedMs, runId, requestDigest, from). */
-  receipts(limit: number): Receipt[];
-  /** In order of (receivedMs, runId, requestDigest, from), like the next. */
-  receiptsNamed(runId: RunId): Receipt[];
-  receiptRefs(filter: RefFilter): RunRef[];
-  openWorkers(): Set<WorkerId>;
-  receivedOverview(): ReceivedOverview;
-  /** Counts the sender's other open runs that are no grants, and all its receipts from after `afterMs`. */
-  peerWork(from: GatewayName, runId: RunId, afterMs: number): PeerWork;
-  /** Whether an open receipt of the sender names this run as the one it continues. */
-  isContinued(from: GatewayName, runId: RunId): boolean;
-  /** Ended and acknowledged ones that were kept until before `nowMs`, in order of (kept until, from, runId, requestDigest). */
-  oldReceipts(nowMs: number, retention: Retention): Iterable<OldReceipt>;
-  putReceipt(receipt: Receipt): void;
-  /** Says of all that was received later that it was received then: by a clock that was ahead. */
-  dateReceiptsUntil(nowMs: number): void;
-  deleteReceipt(ref: RunRef): void;
-
-  outbox(runId: RunId): StoredOutbox | undefined;
-  /** In the reverse order of (openedMs, runId). */
-  outboxRecords(limit: number): OutboxRecord[];
-  /** In order of (state, sentMs with null first, openedMs, runId). */
-  askedRuns(limit: number): AskedRun[];
-  askedOverview(): AskedOverview;
-  /** Settled ones that were kept until before `nowMs`, at most `limit`, in order of (kept until, runId). */
-  oldOutbox(nowMs: number, retention: Retention, limit: number): RunId[];
-  putOutbox(stored: StoredOutbox): void;
-  transcript(runId: RunId): Transcript | undefined;
-  /** Only for a run that has none. */
-  putTranscript(transcript: Transcript): void;
-  /** The record, and the transcript if there is one. */
-  deleteOutbox(runId: RunId): void;
-
   hasNonce(nonce: string): boolean;
   putNonce(nonce: string): void;
   deleteNonces(): void;
-
-  /** In order of (atMs descending, id), like the next. */
-  quarantined(filter: QuarantineFilter): QuarantineEntry[];
-  releasedQuarantine(limit: number): QuarantineRef[];
-  quarantinedEntry(id: string): QuarantineEntry | undefined;
-  quarantineHeld(bucket: string): QuarantineHeld;
-  /** In order of bucket. */
-  bucketOverviews(): BucketOverview[];
-  /** Ids of entries made before `beforeMs`, at most `limit`, the oldest first. */
-  oldQuarantine(beforeMs: number, limit: number): string[];
-  putQuarantine(entry: QuarantineEntry): void;
-  deleteQuarantine(id: string): void;
-
-  trouble(subject: string): Trouble | undefined;
-  /** In order of (atMs descending, subject). */
-  troubles(): Trouble[];
-  troubleCount(): number;
-  /** Subjects of troubles from before `beforeMs`, at most `limit`, the oldest first: by (atMs, subject). */
-  oldTroubles(beforeMs: number, limit: number): string[];
-  putTrouble(trouble: Trouble): void;
-  deleteTrouble(subject: string): void;
 
   version(document: string): number | undefined;
   putVersion(document: string, version: number): void;
@@ -113,6 +51,34 @@ export interface Records {
 
 /** `relaxed`: the machine may lose it with its power, until something durable is committed after it. */
 export type Commit = "durable" | "relaxed";
+
+/** The receipts as a driver keeps them. */
+export interface Receipts {
+  get(ref: RunRef): Receipt | undefined;
+  /** The first by requestDigest; there is hardly a second. */
+  ofCancel(target: CancelTarget): Receipt | undefined;
+  /** Whether a receipt of the run stands in the way of this request: one of another digest, by `standsInTheWay`. */
+  isBlocked(ref: RunRef): boolean;
+  /** The run's receipt that was admitted; of several, which there never are, the first by requestDigest. */
+  admitted(from: GatewayName, runId: RunId): Pick<Receipt, "tenant"> | undefined;
+  /** In the reverse order of (receivedMs, runId, requestDigest, from). */
+  latest(limit: number): Receipt[];
+  /** In order of (receivedMs, runId, requestDigest, from), like the next. */
+  named(runId: RunId): Receipt[];
+  refs(filter: RefFilter): RunRef[];
+  openWorkers(): Set<WorkerId>;
+  overview(): ReceivedOverview;
+  /** Counts the sender's other open runs that are no grants, and all its receipts from after `afterMs`. */
+  peerWork(from: GatewayName, runId: RunId, afterMs: number): PeerWork;
+  /** Whether an open receipt of the sender names this run as the one it continues. */
+  isContinued(from: GatewayName, runId: RunId): boolean;
+  /** Ended and acknowledged ones that were kept until before `nowMs`, in order of (kept until, from, runId, requestDigest). */
+  old(nowMs: number, retention: Retention): Iterable<OldReceipt>;
+  put(receipt: Receipt): void;
+  /** Says of all that was received later that it was received then: by a clock that was ahead. */
+  dateUntil(nowMs: number): void;
+  delete(ref: RunRef): void;
+}
 
 /** What a state knows of itself. */
 export interface Meta {

@@ -72,9 +72,9 @@ export function overviewOf(records: Records): Overview {
   const meta = records.meta();
   const { highestClockMs, bornMs, lastPassMs, lastPassCode, lastGoodPassMs } = meta;
   return {
-    received: records.receivedOverview(),
-    asked: records.askedOverview(),
-    quarantine: records.bucketOverviews(),
+    received: records.receipts.overview(),
+    asked: records.outbox.overview(),
+    quarantine: records.quarantine.overview(),
     owner: ownerViewOf(meta),
     highestClockMs,
     bornMs,

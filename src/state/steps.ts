@@ -5,6 +5,16 @@ import type { RunId, WorkerId } from "../base/names.ts";
 import type { Receipt, RunRef } from "../protocol/receipt.ts";
 import { collect } from "./collect.ts";
 import {
+  type AskedRun,
+  closeOutbox,
+  noteOutbox,
+  openOutbox,
+  type OpenedOutbox,
+  type OutboxNote,
+  type OutboxRecord,
+  type Transcript,
+} from "./outbox.ts";
+import {
   discardQuarantined,
   type NewQuarantineEntry,
   quarantine,
@@ -14,17 +24,6 @@ import {
   type QuarantineRef,
   releaseQuarantined,
 } from "./quarantine.ts";
-import {
-  type AskedRun,
-  closedOutbox,
-  notedOutbox,
-  openedOutbox,
-  type OpenedOutbox,
-  type OutboxNote,
-  type OutboxRecord,
-  type StoredOutbox,
-  type Transcript,
-} from "./outbox.ts";
 import type { Commit, Records } from "./records.ts";
 import {
   lookedAt,
@@ -86,62 +85,54 @@ export class RecordState implements State {
       if (write === undefined) return { committed: true, answer };
       if (commit === "relaxed" && !relaxed) return { committed: false, answer };
       requireWritable(run, view.receipt, write);
-      this.#records.putReceipt(write);
+      this.#records.receipts.put(write);
       return { committed: true, answer };
     }, commit);
   }
 
   async receipt(ref: RunRef): Promise<Receipt | undefined> {
-    return this.#read(() => this.#records.receipt(ref));
+    return this.#read(() => this.#records.receipts.get(ref));
   }
 
   async receiptOfCancel(target: CancelTarget): Promise<Receipt | undefined> {
-    return this.#read(() => this.#records.receiptOfCancel(target));
+    return this.#read(() => this.#records.receipts.ofCancel(target));
   }
 
   async receipts({ limit }: { readonly limit: number }): Promise<readonly Receipt[]> {
-    return this.#read(() => this.#records.receipts(limit));
+    return this.#read(() => this.#records.receipts.latest(limit));
   }
 
   async receiptsNamed(runId: RunId): Promise<readonly Receipt[]> {
-    return this.#read(() => this.#records.receiptsNamed(runId));
+    return this.#read(() => this.#records.receipts.named(runId));
   }
 
   async receiptRefs(filter: RefFilter): Promise<readonly RunRef[]> {
-    return this.#read(() => this.#records.receiptRefs(filter));
+    return this.#read(() => this.#records.receipts.refs(filter));
   }
 
   async openWorkers(): Promise<ReadonlySet<WorkerId>> {
-    return this.#read(() => this.#records.openWorkers());
+    return this.#read(() => this.#records.receipts.openWorkers());
   }
 
   async openOutbox(record: OutboxRecord): Promise<OpenedOutbox> {
-    return this.#write(() => {
-      const opened = openedOutbox(this.#records.outbox(record.runId)?.record, record);
-      if (opened.status === "opened") this.#records.putOutbox({ record, settledMs: null });
-      return opened;
-    });
+    return this.#write(() => openOutbox(this.#records.outbox, record));
   }
 
   async outboxRecord(runId: RunId): Promise<OutboxRecord | undefined> {
-    return this.#read(() => this.#records.outbox(runId)?.record);
+    return this.#read(() => this.#records.outbox.get(runId)?.record);
   }
 
   async outboxRecords({ limit }: { readonly limit: number }): Promise<readonly OutboxRecord[]> {
-    return this.#read(() => this.#records.outboxRecords(limit));
+    return this.#read(() => this.#records.outbox.latest(limit));
   }
 
   async askedRuns({ limit }: { readonly limit: number }): Promise<readonly AskedRun[]> {
-    return this.#read(() => this.#records.askedRuns(limit));
+    return this.#read(() => this.#records.outbox.asked(limit));
   }
 
   async noteOutbox(runId: RunId, note: OutboxNote): Promise<void> {
     await this.#write(
-      ({ nowMs }) => {
-        const stored = this.#outboxOf(runId);
-        const noted = notedOutbox(stored, note, nowMs);
-        if (noted !== stored) this.#records.putOutbox(noted);
-      },
+      ({ nowMs }) => noteOutbox(this.#records.outbox, runId, note, nowMs),
       note.cancel === undefined ? "relaxed" : "durable",
     );
   }
@@ -150,20 +141,7 @@ export class RecordState implements State {
     runId: RunId,
     transcript: Transcript,
   ): Promise<{ status: "closed" | "stood"; transcript: Transcript }> {
-    return this.#write(() => {
-      const { record } = this.#outboxOf(runId);
-      if (transcript.runId !== runId) {
-        throw new PosternError(
-          "INTERNAL",
-          `run ${runId} was closed with the transcript of ${transcript.runId}`,
-        );
-      }
-      const standing = this.#records.transcript(runId);
-      if (standing !== undefined) return { status: "stood", transcript: standing };
-      this.#records.putTranscript(transcript);
-      this.#records.putOutbox(closedOutbox(record, transcript));
-      return { status: "closed", transcript };
-    }, "relaxed");
+    return this.#write(() => closeOutbox(this.#records.outbox, runId, transcript), "relaxed");
   }
 
   async sync(): Promise<void> {
@@ -171,7 +149,7 @@ export class RecordState implements State {
   }
 
   async transcript(runId: RunId): Promise<Transcript | undefined> {
-    return this.#read(() => this.#records.read(() => this.#records.transcript(runId)));
+    return this.#read(() => this.#records.read(() => this.#records.outbox.transcript(runId)));
   }
 
   async commitOwnerNonce(nonce: string): Promise<void> {
@@ -202,19 +180,19 @@ export class RecordState implements State {
     entry: NewQuarantineEntry,
     budget: QuarantineBudget,
   ): Promise<"kept" | "known" | "over-budget"> {
-    return this.#write(() => quarantine(this.#records, entry, budget));
+    return this.#write(() => quarantine(this.#records.quarantine, entry, budget));
   }
 
   async quarantined(filter: QuarantineFilter): Promise<readonly QuarantineEntry[]> {
-    return this.#read(() => this.#records.quarantined(filter));
+    return this.#read(() => this.#records.quarantine.latest(filter));
   }
 
   async quarantinedEntry(id: string): Promise<QuarantineEntry | undefined> {
-    return this.#read(() => this.#records.quarantinedEntry(id));
+    return this.#read(() => this.#records.quarantine.get(id));
   }
 
   async releaseQuarantined(id: string): Promise<"released" | "unknown" | "not-kept"> {
-    return this.#write(() => releaseQuarantined(this.#records, id));
+    return this.#write(() => releaseQuarantined(this.#records.quarantine, id));
   }
 
   async releasedQuarantine({
@@ -222,11 +200,11 @@ export class RecordState implements State {
   }: {
     readonly limit: number;
   }): Promise<readonly QuarantineRef[]> {
-    return this.#read(() => this.#records.releasedQuarantine(limit));
+    return this.#read(() => this.#records.quarantine.released(limit));
   }
 
   async discardQuarantined(id: string): Promise<boolean> {
-    return this.#write(() => discardQuarantined(this.#records, id));
+    return this.#write(() => discardQuarantined(this.#records.quarantine, id));
   }
 
   async seeVersion(document: string, version: number): Promise<"fine" | "rolled-back"> {
@@ -251,15 +229,15 @@ export class RecordState implements State {
   }
 
   async noteTrouble(trouble: Trouble): Promise<void> {
-    await this.#write(() => noteTrouble(this.#records, trouble), "relaxed");
+    await this.#write(() => noteTrouble(this.#records.troubles, trouble), "relaxed");
   }
 
   async clearTrouble(subject: string): Promise<void> {
-    await this.#write(() => clearTrouble(this.#records, subject), "relaxed");
+    await this.#write(() => clearTrouble(this.#records.troubles, subject), "relaxed");
   }
 
   async troubles(): Promise<readonly Trouble[]> {
-    return this.#read(() => this.#records.troubles());
+    return this.#read(() => this.#records.troubles.all());
   }
 
   async notePass(pass: EndedPass): Promise<void> {
@@ -291,33 +269,24 @@ export class RecordState implements State {
   }
 
   #viewOf(run: SteppedRun, { meta, nowMs }: Moment): RunView {
-    const records = this.#records;
+    const { receipts } = this.#records;
     const continues = run.continues ?? null;
     return {
       nowMs,
       highestClockMs: meta.highestClockMs,
       bornMs: meta.bornMs,
       owner: ownerViewOf(meta),
-      receipt: records.receipt(run),
+      receipt: receipts.get(run),
       get blocked() {
-        return records.isBlocked(run);
+        return receipts.isBlocked(run);
       },
       get continued() {
-        return continues === null ? undefined : records.admittedReceipt(run.from, continues);
+        return continues === null ? undefined : receipts.admitted(run.from, continues);
       },
       get peer() {
-        return records.peerWork(run.from, run.runId, nowMs - limits.rateWindowMs);
+        return receipts.peerWork(run.from, run.runId, nowMs - limits.rateWindowMs);
       },
     };
-  }
-
-  #outboxOf(runId: RunId): StoredOutbox {
-    const stored = this.#records.outbox(runId);
-    if (stored !== undefined) return stored;
-    throw new PosternError(
-      "RUN_UNKNOWN",
-      `no request of run ${runId} is remembered here: it was never sent, or collected`,
-    );
   }
 
   #read<T>(step: () => T): Promise<T> {
@@ -365,9 +334,9 @@ export function recoverRecords(
 ): { bornMs: number; open: Receipt[] } {
   records.putMeta(recoveredMeta(records.meta(), nowMs));
   // What was received before the recovery is known by that, whatever the clock was then.
-  records.dateReceiptsUntil(nowMs);
+  records.receipts.dateUntil(nowMs);
   records.deleteNonces();
   records.raiseClock(nowMs);
-  const open = records.receiptRefs({ are: "open", limit: Number.MAX_SAFE_INTEGER });
-  return { bornMs: nowMs, open: open.flatMap((ref) => records.receipt(ref) ?? []) };
+  const open = records.receipts.refs({ are: "open", limit: Number.MAX_SAFE_INTEGER });
+  return { bornMs: nowMs, open: open.flatMap((ref) => records.receipts.get(ref) ?? []) };
 }

@@ -1,5 +1,4 @@
 import { limits } from "../base/limits.ts";
-import type { Records } from "./records.ts";
 
 /** What a state remembers of what went wrong. */
 export interface TroubleSteps {
@@ -24,18 +23,30 @@ export interface Trouble {
   readonly atMs: number;
 }
 
+/** The troubles as a driver keeps them. */
+export interface Troubles {
+  get(subject: string): Trouble | undefined;
+  /** In order of (atMs descending, subject). */
+  all(): Trouble[];
+  count(): number;
+  /** Subjects of troubles from before `beforeMs`, at most `limit`, the oldest first: by (atMs, subject). */
+  old(beforeMs: number, limit: number): string[];
+  put(trouble: Trouble): void;
+  delete(subject: string): void;
+}
+
 /** What `State.noteTrouble` does, inside its write. */
-export function noteTrouble(records: Records, { subject, code, message, atMs }: Trouble): void {
-  const isNew = records.trouble(subject) === undefined;
-  if (isNew && records.troubleCount() >= limits.maxTroubles) {
-    const [oldest] = records.oldTroubles(Number.MAX_SAFE_INTEGER, 1);
-    if (oldest !== undefined) records.deleteTrouble(oldest);
+export function noteTrouble(troubles: Troubles, { subject, code, message, atMs }: Trouble): void {
+  const isNew = troubles.get(subject) === undefined;
+  if (isNew && troubles.count() >= limits.maxTroubles) {
+    const [oldest] = troubles.old(Number.MAX_SAFE_INTEGER, 1);
+    if (oldest !== undefined) troubles.delete(oldest);
   }
   // A message may quote what a peer made up, and a database keeps UTF-8.
-  records.putTrouble({ subject, code, message: message.toWellFormed(), atMs });
+  troubles.put({ subject, code, message: message.toWellFormed(), atMs });
 }
 
 /** What `State.clearTrouble` does, inside its write. */
-export function clearTrouble(records: Records, subject: string): void {
-  if (records.trouble(subject) !== undefined) records.deleteTrouble(subject);
+export function clearTrouble(troubles: Troubles, subject: string): void {
+  if (troubles.get(subject) !== undefined) troubles.delete(subject);
 }

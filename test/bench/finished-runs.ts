@@ -26,7 +26,7 @@ const terminal: TerminalPayload = { status: "succeeded", result: "done" };
 /** Fills a state that nobody has open with finished runs that `peer` asked for here. */
 export function fillReceived(file: string, peer: GatewayName, finished: FinishedRuns): void {
   fill(file, finished, (records, name, endedMs, life) => {
-    records.putReceipt(
+    records.receipts.put(
       receiptFor(name, {
         from: peer,
         request: envelope,
@@ -60,10 +60,10 @@ export function fillAsked(file: string, peer: GatewayName, finished: FinishedRun
       closedMs: endedMs,
       terminal,
     });
-    records.putOutbox({ record, settledMs: endedMs });
+    records.outbox.put({ record, settledMs: endedMs });
     const { envelopes, ...transcript } = transcriptFor(name, endedMs, 1);
     const read = envelopes.map((one) => ({ ...one, envelope }));
-    records.putTranscript({ ...transcript, envelopes: read });
+    records.outbox.putTranscript({ ...transcript, envelopes: read });
   });
 }
 

@@ -179,14 +179,15 @@ function fill(records: SqliteRecords, nowMs: number, retained: number): void {
 function putAll(records: SqliteRecords, name: string, endedMs: number, exp: number): void {
   putRun(records, name, endedMs, exp);
   const budget = { maxBytes: 1e6, maxEntries: 1000 };
-  quarantine(records, refusedObject({ key: name, bucket: "asker", atMs: endedMs }), budget);
+  const refused = refusedObject({ key: name, bucket: "asker", atMs: endedMs });
+  quarantine(records.quarantine, refused, budget);
 }
 
 function putRun(records: SqliteRecords, name: string, endedMs: number, exp: number): void {
   const receivedMs = endedMs - 1000;
-  records.putReceipt(receiptFor(name, { exp, receivedMs, ...endedAt(endedMs) }));
+  records.receipts.put(receiptFor(name, { exp, receivedMs, ...endedAt(endedMs) }));
   const closed = { state: "closed", closedMs: endedMs, terminal: succeeded } as const;
   const record = outboxFor(name, { exp, openedMs: receivedMs, ...closed });
-  records.putOutbox({ record, settledMs: endedMs });
-  records.putTranscript(transcriptFor(name, endedMs));
+  records.outbox.put({ record, settledMs: endedMs });
+  records.outbox.putTranscript(transcriptFor(name, endedMs));
 }

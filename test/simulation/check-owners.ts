@@ -1,7 +1,7 @@
 import { limits } from "../../src/base/limits.ts";
 import type { OwnerPayload } from "../../src/protocol/owner.ts";
 import type { Receipt } from "../../src/protocol/receipt.ts";
-import type { MemoryContent } from "../../src/state/memory-records.ts";
+import type { MemoryContent } from "../../src/state/memory/content.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Life } from "./life.ts";
 import type { Machine } from "./machine.ts";

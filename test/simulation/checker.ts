@@ -3,7 +3,7 @@ import type { Work } from "../../src/handlers/handler.ts";
 import type { PlacedFrame } from "../../src/mailbox/frame-reader.ts";
 import type { Receipt } from "../../src/protocol/receipt.ts";
 import type { TerminalPayload } from "../../src/protocol/frame.ts";
-import type { MemoryContent } from "../../src/state/memory-records.ts";
+import type { MemoryContent } from "../../src/state/memory/content.ts";
 import { AnswerChecks } from "./check-answers.ts";
 import { OwnerChecks } from "./check-owners.ts";
 import { leftUndone, type Quiet } from "./check-quiet.ts";

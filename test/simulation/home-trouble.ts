@@ -1,4 +1,4 @@
-import { newContent } from "../../src/state/memory-records.ts";
+import { newContent } from "../../src/state/memory/content.ts";
 import { copyLater } from "./home-copy.ts";
 import type { Machine } from "./machine.ts";
 import { minute, troubledMs, type Stage } from "./stage.ts";

@@ -1,6 +1,6 @@
 import type { GatewayName, RunId, WorkerId } from "../../src/base/names.ts";
 import { digest16Of, type FramesName } from "../../src/protocol/object-key.ts";
-import type { MemoryContent } from "../../src/state/memory-records.ts";
+import type { MemoryContent } from "../../src/state/memory/content.ts";
 import type { Receipt } from "../../src/protocol/receipt.ts";
 import type { Life } from "./life.ts";
 import type { Machine } from "./machine.ts";

@@ -5,7 +5,7 @@ import { newNonce, type Mailbox } from "../../src/mailbox/mailbox.ts";
 import type { Receipt } from "../../src/protocol/receipt.ts";
 import { ensureOwner } from "../../src/mailbox/owner.ts";
 import type { SigningKey } from "../../src/protocol/keys.ts";
-import type { MemoryContent } from "../../src/state/memory-records.ts";
+import type { MemoryContent } from "../../src/state/memory/content.ts";
 import type { State } from "../../src/state/state.ts";
 import { RecordState } from "../../src/state/steps.ts";
 import type { Trust } from "../../src/trust/trust.ts";

@@ -1,10 +1,6 @@
 import { PosternError } from "../../src/base/errors.ts";
-import {
-  copyOfContent,
-  MemoryRecords,
-  newContent,
-  type MemoryContent,
-} from "../../src/state/memory-records.ts";
+import { copyOfContent, newContent, type MemoryContent } from "../../src/state/memory/content.ts";
+import { MemoryRecords } from "../../src/state/memory/records.ts";
 import type { Commit } from "../../src/state/records.ts";
 import { Syncs } from "../../src/state/syncs.ts";
 import type { Life } from "./life.ts";

@@ -22,6 +22,8 @@ export class SqliteDatabase {
   readonly file: string;
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  /** The statement that writes a row, by table. */
+  readonly #puts = new Map<string, string>();
   #commit: Commit = "durable";
   #dirty = false;
 
@@ -74,6 +76,11 @@ export class SqliteDatabase {
     });
   }
 
+  /** What the statement counts as `n`. */
+  count(sql: string, ...values: SQLInputValue[]): number {
+    return this.get(sql, ...values)?.integer("n") ?? 0;
+  }
+
   all(sql: string, ...values: SQLInputValue[]): Row[] {
     return this.#coded(() =>
       this.#statement(sql)
@@ -94,6 +101,17 @@ export class SqliteDatabase {
   run(sql: string, ...values: SQLInputValue[]): void {
     this.#dirty = true;
     this.#coded(() => this.#statement(sql).run(...values));
+  }
+
+  /** Writes a whole row, in the place of the one with the same key. A table's rows have the same columns each time. */
+  put(
+    table: string,
+    key: readonly string[],
+    columns: Readonly<Record<string, SQLInputValue>>,
+  ): void {
+    const sql = this.#puts.get(table) ?? putSql(table, key, Object.keys(columns));
+    this.#puts.set(table, sql);
+    this.run(sql, ...Object.values(columns));
   }
 
   /** Plain statements, whatever they do: inside a write they count as having written. */
@@ -146,6 +164,15 @@ export class SqliteDatabase {
       throw sqliteError(thrown, this.file);
     }
   }
+}
+
+function putSql(table: string, key: readonly string[], columns: readonly string[]): string {
+  const values = columns.map(() => "?").join(", ");
+  const others = columns
+    .filter((name) => !key.includes(name))
+    .map((name) => `${name} = excluded.${name}`);
+  return `INSERT INTO ${table} (${columns.join(", ")}) VALUES (${values})
+    ON CONFLICT (${key.join(", ")}) DO UPDATE SET ${others.join(", ")}`;
 }
 
 /** The file as SQLite's URI (https://www.sqlite.org/uri.html): the only way to open a file and never make one. */

@@ -1,18 +1,116 @@
 import type { SQLInputValue } from "node:sqlite";
-import { isGatewayName, isRequestDigest, isRunId, type ObjectKey } from "../../base/names.ts";
+import {
+  isGatewayName,
+  isRequestDigest,
+  isRunId,
+  type ObjectKey,
+  type RunId,
+} from "../../base/names.ts";
 import { objectKey, parseObjectKey } from "../../protocol/object-key.ts";
 import type {
+  AskedOverview,
   AskedRun,
+  Outbox,
   OutboxRecord,
   ReadPosition,
   StoredOutbox,
+  Transcript,
   TranscriptEnvelope,
 } from "../outbox.ts";
+import type { Retention } from "../retention.ts";
+import type { SqliteDatabase } from "./database.ts";
 import type { Row } from "./row.ts";
+import { keptUntilSql } from "./schema.ts";
 import { terminalOf, terminalText } from "./terminal.ts";
 
+/** Outbox records and transcripts as rows, a transcript with a row for each of its envelopes. */
+export class SqliteOutbox implements Outbox {
+  readonly #database: SqliteDatabase;
+
+  constructor(database: SqliteDatabase) {
+    this.#database = database;
+  }
+
+  get(runId: RunId): StoredOutbox | undefined {
+    const row = this.#database.get("SELECT * FROM outbox WHERE run_id = ?", runId);
+    return row && { record: outboxRecordOf(row), settledMs: row.integerOrNull("settled_ms") };
+  }
+
+  latest(limit: number): OutboxRecord[] {
+    const sql = "SELECT * FROM outbox ORDER BY opened_ms DESC, run_id DESC LIMIT ?";
+    return this.#database.all(sql, limit).map(outboxRecordOf);
+  }
+
+  asked(limit: number): AskedRun[] {
+    const sql = `SELECT run_id, state FROM outbox WHERE state <> 'closed'
+      ORDER BY state, sent_ms, opened_ms, run_id LIMIT ?`;
+    return this.#database.all(sql, limit).map(askedRunOf);
+  }
+
+  overview(): AskedOverview {
+    const unclosed = this.#database.get(
+      `SELECT count(*) FILTER (WHERE state = 'open') AS open,
+        count(*) FILTER (WHERE state = 'unknown') AS unknown,
+        min(opened_ms) FILTER (WHERE state = 'open') AS oldest
+        FROM outbox INDEXED BY outbox_unclosed WHERE state <> 'closed'`,
+    );
+    const all = "SELECT count(*) AS n FROM outbox";
+    const [open, unknown] = [unclosed?.integer("open") ?? 0, unclosed?.integer("unknown") ?? 0];
+    return {
+      open,
+      unknown,
+      closed: this.#database.count(all) - open - unknown,
+      oldestOpenMs: unclosed?.integerOrNull("oldest") ?? null,
+    };
+  }
+
+  old(nowMs: number, retention: Retention, limit: number): RunId[] {
+    const keptUntil = keptUntilSql("settled_ms", retention);
+    const sql = `SELECT run_id FROM outbox INDEXED BY outbox_kept
+      WHERE settled_ms IS NOT NULL AND ${keptUntil} < ? ORDER BY ${keptUntil}, run_id LIMIT ?`;
+    const rows = this.#database.all(sql, nowMs, Math.max(0, limit));
+    return rows.map((row) => row.name("run_id", isRunId));
+  }
+
+  put(stored: StoredOutbox): void {
+    this.#database.put("outbox", ["run_id"], outboxColumns(stored));
+  }
+
+  transcript(runId: RunId): Transcript | undefined {
+    const row = this.#database.get("SELECT * FROM transcripts WHERE run_id = ?", runId);
+    if (row === undefined) return undefined;
+    const sql = "SELECT * FROM transcript_envelopes WHERE run_id = ? ORDER BY place";
+    return {
+      runId,
+      attempt: row.integer("attempt"),
+      terminal: row.parsed("terminal", terminalOf),
+      envelopes: this.#database.all(sql, runId).map(transcriptEnvelopeOf),
+      closedMs: row.integer("closed_ms"),
+    };
+  }
+
+  putTranscript({ runId, attempt, terminal, envelopes, closedMs }: Transcript): void {
+    this.#database.put("transcripts", ["run_id"], {
+      run_id: runId,
+      attempt,
+      closed_ms: closedMs,
+      terminal: terminalText(terminal),
+    });
+    for (const [place, { key, envelope, kid, verifiedMs }] of envelopes.entries()) {
+      const columns = { run_id: runId, place, key, kid, verified_ms: verifiedMs, envelope };
+      this.#database.put("transcript_envelopes", ["run_id", "place"], columns);
+    }
+  }
+
+  delete(runId: RunId): void {
+    this.#database.run("DELETE FROM outbox WHERE run_id = ?", runId);
+    this.#database.run("DELETE FROM transcripts WHERE run_id = ?", runId);
+    this.#database.run("DELETE FROM transcript_envelopes WHERE run_id = ?", runId);
+  }
+}
+
 /** An outbox record's columns, each with the value it is given. */
-export function outboxColumns({ record, settledMs }: StoredOutbox): Record<string, SQLInputValue> {
+function outboxColumns({ record, settledMs }: StoredOutbox): Record<string, SQLInputValue> {
   return {
     run_id: record.runId,
     callee: record.to,
@@ -40,7 +138,7 @@ export function outboxColumns({ record, settledMs }: StoredOutbox): Record<strin
   };
 }
 
-export function outboxRecordOf(row: Row): OutboxRecord {
+function outboxRecordOf(row: Row): OutboxRecord {
   return {
     runId: row.name("run_id", isRunId),
     to: row.name("callee", isGatewayName),
@@ -74,14 +172,14 @@ function readPositionOf(row: Row): ReadPosition {
   };
 }
 
-export function askedRunOf(row: Row): AskedRun {
+function askedRunOf(row: Row): AskedRun {
   return {
     runId: row.name("run_id", isRunId),
     state: row.oneOf("state", ["open", "unknown"]),
   };
 }
 
-export function transcriptEnvelopeOf(row: Row): TranscriptEnvelope {
+function transcriptEnvelopeOf(row: Row): TranscriptEnvelope {
   return {
     key: row.parsed("key", objectKeyOf),
     envelope: row.bytes("envelope"),

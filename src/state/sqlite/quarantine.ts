@@ -1,9 +1,75 @@
 import type { SQLInputValue } from "node:sqlite";
-import type { QuarantineEntry, QuarantineRef } from "../quarantine.ts";
+import type {
+  BucketOverview,
+  Quarantine,
+  QuarantineEntry,
+  QuarantineFilter,
+  QuarantineHeld,
+  QuarantineRef,
+} from "../quarantine.ts";
+import type { SqliteDatabase } from "./database.ts";
 import type { Row } from "./row.ts";
 
+/** Quarantine entries as rows of one table. */
+export class SqliteQuarantine implements Quarantine {
+  readonly #database: SqliteDatabase;
+
+  constructor(database: SqliteDatabase) {
+    this.#database = database;
+  }
+
+  get(id: string): QuarantineEntry | undefined {
+    const row = this.#database.get("SELECT * FROM quarantine WHERE id = ?", id);
+    return row && quarantineEntryOf(row);
+  }
+
+  latest({ limit, bucket }: QuarantineFilter): QuarantineEntry[] {
+    const of = bucket === undefined ? "" : "WHERE bucket = ?";
+    const sql = `SELECT * FROM quarantine ${of} ORDER BY at_ms DESC, id LIMIT ?`;
+    const values = bucket === undefined ? [limit] : [bucket, limit];
+    return this.#database.all(sql, ...values).map(quarantineEntryOf);
+  }
+
+  released(limit: number): QuarantineRef[] {
+    const sql =
+      "SELECT id, key, size FROM quarantine WHERE released = 1 ORDER BY at_ms DESC, id LIMIT ?";
+    return this.#database.all(sql, limit).map(quarantineRefOf);
+  }
+
+  held(bucket: string): QuarantineHeld {
+    const sql =
+      "SELECT count(*) AS n, coalesce(sum(kept_bytes), 0) AS bytes FROM quarantine WHERE bucket = ?";
+    const row = this.#database.get(sql, bucket);
+    return { entries: row?.integer("n") ?? 0, bytes: row?.integer("bytes") ?? 0 };
+  }
+
+  overview(): BucketOverview[] {
+    const sql = `SELECT bucket, count(*) AS entries, sum(kept_bytes) AS bytes, sum(released) AS released
+      FROM quarantine INDEXED BY quarantine_bucket GROUP BY bucket ORDER BY bucket`;
+    return this.#database.all(sql).map((row) => ({
+      bucket: row.text("bucket"),
+      entries: row.integer("entries"),
+      bytes: row.integer("bytes"),
+      released: row.integer("released"),
+    }));
+  }
+
+  old(beforeMs: number, limit: number): string[] {
+    const sql = "SELECT id FROM quarantine WHERE at_ms < ? ORDER BY at_ms, id LIMIT ?";
+    return this.#database.all(sql, beforeMs, Math.max(0, limit)).map((row) => row.text("id"));
+  }
+
+  put(entry: QuarantineEntry): void {
+    this.#database.put("quarantine", ["id"], quarantineColumns(entry));
+  }
+
+  delete(id: string): void {
+    this.#database.run("DELETE FROM quarantine WHERE id = ?", id);
+  }
+}
+
 /** A quarantine entry's columns, each with the value it is given. */
-export function quarantineColumns(entry: QuarantineEntry): Record<string, SQLInputValue> {
+function quarantineColumns(entry: QuarantineEntry): Record<string, SQLInputValue> {
   return {
     id: entry.id,
     bucket: entry.bucket,
@@ -18,11 +84,11 @@ export function quarantineColumns(entry: QuarantineEntry): Record<string, SQLInp
   };
 }
 
-export function quarantineRefOf(row: Row): QuarantineRef {
+function quarantineRefOf(row: Row): QuarantineRef {
   return { id: row.text("id"), key: row.text("key"), size: row.integer("size") };
 }
 
-export function quarantineEntryOf(row: Row): QuarantineEntry {
+function quarantineEntryOf(row: Row): QuarantineEntry {
   return {
     id: row.text("id"),
     bucket: row.text("bucket"),

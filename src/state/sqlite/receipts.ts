@@ -5,15 +5,150 @@ import {
   isRequestDigest,
   isRunId,
   isWorkerId,
+  type GatewayName,
+  type RunId,
+  type WorkerId,
 } from "../../base/names.ts";
 import type { Ending, Receipt, RunRef, SignedTerminal } from "../../protocol/receipt.ts";
 import { requestKinds } from "../../protocol/request.ts";
-import type { OldReceipt } from "../records.ts";
+import type { OldReceipt, PeerWork, Receipts } from "../records.ts";
+import type { Retention } from "../retention.ts";
+import type { CancelTarget, ReceivedOverview, RefFilter } from "../state.ts";
+import type { SqliteDatabase } from "./database.ts";
 import type { Row } from "./row.ts";
+import { keptUntilSql, standsInTheWaySql } from "./schema.ts";
 import { terminalOf, terminalText } from "./terminal.ts";
 
+/** Receipts as rows of one table. */
+export class SqliteReceipts implements Receipts {
+  readonly #database: SqliteDatabase;
+
+  constructor(database: SqliteDatabase) {
+    this.#database = database;
+  }
+
+  get({ from, runId, requestDigest }: RunRef): Receipt | undefined {
+    const sql = "SELECT * FROM receipts WHERE sender = ? AND run_id = ? AND request_digest = ?";
+    const row = this.#database.get(sql, from, runId, requestDigest);
+    return row && receiptOf(row);
+  }
+
+  ofCancel({ from, runId, digest16 }: CancelTarget): Receipt | undefined {
+    // "~" stands behind every character of a digest.
+    const sql = `SELECT * FROM receipts
+      WHERE sender = ? AND run_id = ? AND request_digest >= ? AND request_digest < ?
+      ORDER BY request_digest LIMIT 1`;
+    const row = this.#database.get(sql, from, runId, digest16, `${digest16}~`);
+    return row && receiptOf(row);
+  }
+
+  isBlocked({ from, runId, requestDigest }: RunRef): boolean {
+    const sql = `SELECT 1 FROM receipts INDEXED BY receipts_standing
+      WHERE (${standsInTheWaySql}) AND sender = ? AND run_id = ? AND request_digest <> ? LIMIT 1`;
+    return this.#database.get(sql, from, runId, requestDigest) !== undefined;
+  }
+
+  admitted(from: GatewayName, runId: RunId): Pick<Receipt, "tenant"> | undefined {
+    const sql = `SELECT tenant FROM receipts INDEXED BY receipts_standing
+      WHERE sender = ? AND run_id = ? AND admitted = 1 ORDER BY request_digest LIMIT 1`;
+    const row = this.#database.get(sql, from, runId);
+    return row && { tenant: row.textOrNull("tenant") };
+  }
+
+  latest(limit: number): Receipt[] {
+    const sql = `SELECT * FROM receipts INDEXED BY receipts_received
+      ORDER BY received_ms DESC, run_id DESC, request_digest DESC, sender DESC LIMIT ?`;
+    return this.#database.all(sql, limit).map(receiptOf);
+  }
+
+  named(runId: RunId): Receipt[] {
+    // One step in an index for each sender there is, and one more for what it sent.
+    const sql = `WITH RECURSIVE senders (name) AS (
+        SELECT min(sender) FROM receipts
+        UNION ALL
+        SELECT (SELECT min(sender) FROM receipts WHERE sender > name) FROM senders WHERE name IS NOT NULL)
+      SELECT receipts.* FROM senders CROSS JOIN receipts ON sender = name AND run_id = ?
+      ORDER BY received_ms, run_id, request_digest, sender`;
+    return this.#database.all(sql, runId).map(receiptOf);
+  }
+
+  refs({ are, limit }: RefFilter): RunRef[] {
+    const those =
+      are === "open"
+        ? "INDEXED BY receipts_open WHERE state <> 'ended'"
+        : "INDEXED BY receipts_unacknowledged WHERE acknowledged = 0";
+    const sql = `SELECT sender, run_id, request_digest FROM receipts ${those}
+      ORDER BY received_ms, run_id, request_digest, sender LIMIT ?`;
+    return this.#database.all(sql, limit).map(refOf);
+  }
+
+  openWorkers(): Set<WorkerId> {
+    const rows = this.#database.all(
+      "SELECT DISTINCT worker FROM receipts INDEXED BY receipts_open WHERE state <> 'ended'",
+    );
+    return new Set(rows.map((row) => row.name("worker", isWorkerId)));
+  }
+
+  overview(): ReceivedOverview {
+    const open = this.#database.get(
+      `SELECT count(*) FILTER (WHERE state = 'admitted') AS admitted,
+        count(*) FILTER (WHERE state = 'running') AS running, min(received_ms) AS oldest
+        FROM receipts INDEXED BY receipts_open WHERE state <> 'ended'`,
+    );
+    const unpublished =
+      "SELECT count(*) AS n FROM receipts INDEXED BY receipts_unacknowledged WHERE acknowledged = 0";
+    const all = "SELECT count(*) AS n FROM receipts";
+    const [admitted, running] = [open?.integer("admitted") ?? 0, open?.integer("running") ?? 0];
+    return {
+      admitted,
+      running,
+      ended: this.#database.count(all) - admitted - running,
+      unpublished: this.#database.count(unpublished),
+      oldestOpenMs: open?.integerOrNull("oldest") ?? null,
+    };
+  }
+
+  peerWork(from: GatewayName, runId: RunId, afterMs: number): PeerWork {
+    const openSql = `SELECT count(*) AS n FROM receipts INDEXED BY receipts_sender_open
+      WHERE state <> 'ended' AND sender = ? AND run_id <> ? AND kind <> 'approvalGrant'`;
+    const receivedSql = "SELECT count(*) AS n FROM receipts WHERE sender = ? AND received_ms > ?";
+    return {
+      openRuns: this.#database.count(openSql, from, runId),
+      receivedLastMinute: this.#database.count(receivedSql, from, afterMs),
+    };
+  }
+
+  isContinued(from: GatewayName, runId: RunId): boolean {
+    const sql =
+      "SELECT 1 FROM receipts INDEXED BY receipts_continues WHERE state <> 'ended' AND sender = ? AND continues = ? LIMIT 1";
+    return this.#database.get(sql, from, runId) !== undefined;
+  }
+
+  *old(nowMs: number, retention: Retention): Generator<OldReceipt> {
+    const keptUntil = keptUntilSql("ended_ms", retention);
+    const sql = `SELECT sender, run_id, request_digest, admitted FROM receipts INDEXED BY receipts_kept
+      WHERE acknowledged = 1 AND ${keptUntil} < ?
+      ORDER BY ${keptUntil}, sender, run_id, request_digest`;
+    for (const row of this.#database.each(sql, nowMs)) yield oldReceiptOf(row);
+  }
+
+  put(receipt: Receipt): void {
+    this.#database.put("receipts", ["sender", "run_id", "request_digest"], receiptColumns(receipt));
+  }
+
+  dateUntil(nowMs: number): void {
+    const sql = "UPDATE receipts SET received_ms = ? WHERE received_ms > ?";
+    this.#database.run(sql, nowMs, nowMs);
+  }
+
+  delete({ from, runId, requestDigest }: RunRef): void {
+    const sql = "DELETE FROM receipts WHERE sender = ? AND run_id = ? AND request_digest = ?";
+    this.#database.run(sql, from, runId, requestDigest);
+  }
+}
+
 /** A receipt's columns, each with the value it is given. */
-export function receiptColumns(receipt: Receipt): Record<string, SQLInputValue> {
+function receiptColumns(receipt: Receipt): Record<string, SQLInputValue> {
   const { ended } = receipt;
   const terminal = ended?.terminal ?? null;
   return {
@@ -47,7 +182,7 @@ export function receiptColumns(receipt: Receipt): Record<string, SQLInputValue> 
   };
 }
 
-export function receiptOf(row: Row): Receipt {
+function receiptOf(row: Row): Receipt {
   return {
     ...refOf(row),
     request: row.bytes("request"),
@@ -72,11 +207,11 @@ export function receiptOf(row: Row): Receipt {
   };
 }
 
-export function oldReceiptOf(row: Row): OldReceipt {
+function oldReceiptOf(row: Row): OldReceipt {
   return { ...refOf(row), admitted: row.boolean("admitted") };
 }
 
-export function refOf(row: Row): RunRef {
+function refOf(row: Row): RunRef {
   return {
     from: row.name("sender", isGatewayName),
     runId: row.name("run_id", isRunId),

@@ -84,10 +84,10 @@ export const admissionMutations: readonly Mutation[] = [
     breaks: 1,
     edits: [
       {
-        file: "state/memory-records.ts",
+        file: "state/memory/receipts.ts",
         find: `      (other) => other.requestDigest !== requestDigest && standsInTheWay(other),`,
         replace: `      (other) =>
-        other.exp * 1000 > this.meta().highestClockMs &&
+        other.exp * 1000 > this.#disk.content.meta.highestClockMs &&
         other.requestDigest !== requestDigest &&
         standsInTheWay(other),`,
       },

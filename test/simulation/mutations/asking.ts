@@ -41,12 +41,8 @@ export const askingMutations: readonly Mutation[] = [
     edits: [
       {
         file: "state/steps.ts",
-        find: `      if (opened.status === "opened") this.#records.putOutbox({ record, settledMs: null });
-      return opened;
-    });`,
-        replace: `      if (opened.status === "opened") this.#records.putOutbox({ record, settledMs: null });
-      return opened;
-    }, "relaxed");`,
+        find: `    return this.#write(() => openOutbox(this.#records.outbox, record));`,
+        replace: `    return this.#write(() => openOutbox(this.#records.outbox, record), "relaxed");`,
       },
     ],
   },

@@ -113,7 +113,7 @@ export const ownerMutations: readonly Mutation[] = [
     edits: [
       {
         file: steps,
-        find: `  records.dateReceiptsUntil(nowMs);
+        find: `  records.receipts.dateUntil(nowMs);
 `,
         replace: ``,
       },

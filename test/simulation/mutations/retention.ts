@@ -1,6 +1,6 @@
 import type { Mutation } from "./mutation.ts";
 
-const memory = "state/memory-records.ts";
+const receipts = "state/memory/receipts.ts";
 
 /** Holes in what is kept, and for how long. */
 export const retentionMutations: readonly Mutation[] = [
@@ -10,7 +10,7 @@ export const retentionMutations: readonly Mutation[] = [
     breaks: 4,
     edits: [
       {
-        file: memory,
+        file: receipts,
         find: `      if (ended === null || !ended.acknowledged) return [];`,
         replace: `      if (ended === null) return [];`,
       },
@@ -22,7 +22,7 @@ export const retentionMutations: readonly Mutation[] = [
     breaks: 4,
     edits: [
       {
-        file: memory,
+        file: receipts,
         find: `      const untilMs = keptUntilMs(ended.atMs, exp, retention);`,
         replace: `      const untilMs = exp * 1000;`,
       },
@@ -34,7 +34,7 @@ export const retentionMutations: readonly Mutation[] = [
     breaks: 4,
     edits: [
       {
-        file: memory,
+        file: receipts,
         find: `      const untilMs = keptUntilMs(ended.atMs, exp, retention);`,
         replace: `      const untilMs = ended.atMs + retention.retentionMs;`,
       },
@@ -46,7 +46,7 @@ export const retentionMutations: readonly Mutation[] = [
     breaks: 2,
     edits: [
       {
-        file: memory,
+        file: "state/memory/outbox.ts",
         find: `      if (settledMs === null) return [];
       const untilMs = keptUntilMs(settledMs, record.exp, retention);`,
         replace: `      const untilMs = keptUntilMs(settledMs ?? record.openedMs, record.exp, retention);`,
