@@ -1,6 +1,6 @@
 import type { OldReceipt, Receipts, Records } from "./records.ts";
-import type { Moment } from "./rules.ts";
 import type { CollectOptions, Collected } from "./state.ts";
+import type { Moment } from "./transactions.ts";
 
 const nothing: Collected = { receipts: 0, outbox: 0, quarantine: 0, troubles: 0 };
 

@@ -87,7 +87,7 @@ export interface Quarantine {
 }
 
 /** What `State.quarantine` does, inside its write. */
-export function quarantine(
+export function quarantineRefused(
   entries: Quarantine,
   refused: NewQuarantineEntry,
   budget: QuarantineBudget,

@@ -4,12 +4,6 @@ import type { Receipt } from "../protocol/receipt.ts";
 import type { Meta, Records } from "./records.ts";
 import type { EndedPass, Overview, OwnerLook, OwnerView, SteppedRun } from "./state.ts";
 
-/** What a write begins from: what the state knows of itself is read first, then the clock, inside the transaction. */
-export interface Moment {
-  readonly meta: Meta;
-  readonly nowMs: number;
-}
-
 /** A state that has seen nothing yet. */
 export function newMeta(nowMs: number): Meta {
   return {
@@ -112,14 +106,4 @@ function claimedAt(meta: Meta, look: OwnerLook): number | null {
   if (look.generation > meta.generation) return look.claimedMs;
   if (look.generation < meta.generation) return meta.claimedMs;
   return latest(meta.claimedMs, look.claimedMs);
-}
-
-/**
- * The generation stays: what was claimed up to it cannot stop this state, and what comes above it with a
- * nonce that is not committed from here on is somebody else's.
- */
-export function recoveredMeta(meta: Meta, nowMs: number): Meta {
-  // The clock starts anew as well: one that once ran ahead must not stop admission for ever.
-  const clock = { bornMs: nowMs, highestClockMs: nowMs };
-  return { ...meta, ...clock, lookMs: null, claimedMs: null, elsewhere: false };
 }

@@ -2,13 +2,14 @@ import { chmodSync, existsSync } from "node:fs";
 import type { Clock } from "../base/clock.ts";
 import { PosternError } from "../base/errors.ts";
 import type { Receipt } from "../protocol/receipt.ts";
+import { recoverRecords } from "./recover.ts";
 import { createStateFile } from "./sqlite/create.ts";
 import { SqliteDatabase } from "./sqlite/database.ts";
 import { identityOf, recordIdentity, requireIdentity } from "./sqlite/identity.ts";
 import { SqliteRecords } from "./sqlite/records.ts";
 import { migrate, requireKnownVersion } from "./sqlite/schema.ts";
 import type { State } from "./state.ts";
-import { RecordState, recoverRecords } from "./steps.ts";
+import { RecordState } from "./steps.ts";
 
 export interface SqliteStateOptions {
   /** The state's file; beside it SQLite keeps `<file>-wal` and `<file>-shm` while it is open. */

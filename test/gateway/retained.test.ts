@@ -10,7 +10,7 @@ import type { Mailbox } from "../../src/mailbox/mailbox.ts";
 import { digest16Of } from "../../src/protocol/object-key.ts";
 import { createSqliteState } from "../../src/state/sqlite.ts";
 import { SqliteRecords } from "../../src/state/sqlite/records.ts";
-import { quarantine } from "../../src/state/quarantine.ts";
+import { quarantineRefused } from "../../src/state/quarantine.ts";
 import { RecordState } from "../../src/state/steps.ts";
 import {
   digestFor,
@@ -180,7 +180,7 @@ function putAll(records: SqliteRecords, name: string, endedMs: number, exp: numb
   putRun(records, name, endedMs, exp);
   const budget = { maxBytes: 1e6, maxEntries: 1000 };
   const refused = refusedObject({ key: name, bucket: "asker", atMs: endedMs });
-  quarantine(records.quarantine, refused, budget);
+  quarantineRefused(records.quarantine, refused, budget);
 }
 
 function putRun(records: SqliteRecords, name: string, endedMs: number, exp: number): void {

@@ -41,8 +41,8 @@ export const askingMutations: readonly Mutation[] = [
     edits: [
       {
         file: "state/steps.ts",
-        find: `    return this.#write(() => openOutbox(this.#records.outbox, record));`,
-        replace: `    return this.#write(() => openOutbox(this.#records.outbox, record), "relaxed");`,
+        find: `openOutbox(outbox, record));`,
+        replace: `openOutbox(outbox, record), "relaxed");`,
       },
     ],
   },

@@ -3,7 +3,7 @@ import type { Mutation } from "./mutation.ts";
 const owner = "mailbox/owner.ts";
 const start = "mailbox/start.ts";
 const rules = "state/rules.ts";
-const steps = "state/steps.ts";
+const recover = "state/recover.ts";
 
 /** Holes in what makes one state, and one clock, serve a gateway's name. */
 export const ownerMutations: readonly Mutation[] = [
@@ -112,7 +112,7 @@ export const ownerMutations: readonly Mutation[] = [
     breaks: 1,
     edits: [
       {
-        file: steps,
+        file: recover,
         find: `  records.receipts.dateUntil(nowMs);
 `,
         replace: ``,
