@@ -2,10 +2,9 @@ import { asPosternError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { GatewayName } from "../base/names.ts";
 import { readCancel } from "../mailbox/cancel.ts";
-import type { Mailbox } from "../mailbox/mailbox.ts";
+import type { Liveness, Mailbox } from "../mailbox/mailbox.ts";
 import type { RequestName } from "../protocol/object-key.ts";
 import type { RunRef } from "../protocol/receipt.ts";
-import type { Liveness } from "../state/state.ts";
 import type { Run } from "./run.ts";
 
 /** The runs that one responder has at work, until each is done. */

@@ -1,17 +1,23 @@
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/log.ts";
-import type { GatewayName, ObjectKey, Realm } from "../base/names.ts";
+import type { GatewayName, ObjectKey, Realm, WorkerId } from "../base/names.ts";
 import type { Random } from "../base/random.ts";
 import { toBase32 } from "../base/bytes.ts";
 import { parseEnvelope, type Claims, type EnvelopeKind } from "../protocol/envelope.ts";
 import type { SigningKey } from "../protocol/keys.ts";
-import type { Liveness, State } from "../state/state.ts";
+import type { State } from "../state/state.ts";
 import type { Store } from "../store/store.ts";
 import type { Trust } from "../trust/trust.ts";
 
 /** The present trust document, read anew for each decision. `current` throws a `TRUST_*` code. */
 export interface TrustSource {
   current(): Trust;
+}
+
+/** Whether the process behind a worker id is known to be gone; false when nobody can tell. */
+export interface Liveness {
+  readonly self: WorkerId;
+  isGone(worker: WorkerId): boolean;
 }
 
 /** One gateway's view of the shared store, and everything it needs to use it. */

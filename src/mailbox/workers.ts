@@ -11,7 +11,7 @@ import type { Random } from "../base/random.ts";
 import { sqliteUri } from "../state/sqlite/database.ts";
 import { fileError } from "../state/file-errors.ts";
 import { sqliteError } from "../state/sqlite/errors.ts";
-import type { Liveness } from "../state/state.ts";
+import type { Liveness } from "./mailbox.ts";
 
 /** One process that admits: it is known to live for as long as it holds the lock on its own file. */
 export interface Worker extends Liveness {

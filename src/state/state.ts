@@ -207,9 +207,3 @@ export interface Collected {
   readonly quarantine: number;
   readonly troubles: number;
 }
-
-/** Whether the process behind a worker id is known to be gone; false when nobody can tell. */
-export interface Liveness {
-  readonly self: WorkerId;
-  isGone(worker: WorkerId): boolean;
-}
