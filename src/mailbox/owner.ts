@@ -14,6 +14,9 @@ import { readObject, type ReadObject } from "./read-object.ts";
 /** A look is renewed this long before it is too old to act on. */
 const renewLookMs = limits.ownerLookMs / 2;
 
+/** A look that a claim follows, with the highest generation it found. */
+type Begun = Pick<OwnerLook, "begunMs" | "bornMs" | "generation">;
+
 interface FoundClaim {
   readonly claim: OwnerPayload;
   readonly issuedMs: number;
@@ -37,7 +40,8 @@ export async function ensureOwner(box: Mailbox): Promise<void> {
   await box.state.noteOwner(await lookAtOwner(box, before, begunMs));
   const seen = await box.state.owner();
   if (seen.elsewhere) throw stateElsewhere(box);
-  if (claimIsDue(seen, begunMs)) await claimOwner(box, seen.generation, begunMs);
+  if (claimIsDue(seen, begunMs))
+    await claimOwner(box, { begunMs, bornMs: before.bornMs, generation: seen.generation });
 }
 
 /**
@@ -75,8 +79,9 @@ function claimIsDue(owner: OwnerView, nowMs: number): boolean {
 async function adoptOwner(box: Mailbox, known: OwnerView, begunMs: number): Promise<void> {
   const found = await listedClaims(box, known.generation);
   const generation = found.at(-1)?.claim.generation ?? known.generation;
-  await box.state.noteOwner({ begunMs, generation, claimedMs: null, elsewhere: false });
-  await claimOwner(box, generation, begunMs);
+  const begun = { begunMs, bornMs: known.bornMs, generation };
+  await box.state.noteOwner({ ...begun, claimedMs: null, elsewhere: false });
+  await claimOwner(box, begun);
 }
 
 /** Whether any owner key of this name stands in the store: then `init` must not make the gateway anew. */
@@ -97,6 +102,7 @@ async function lookAtOwner(box: Mailbox, before: OwnerView, begunMs: number): Pr
   const last = found.at(-1);
   return {
     begunMs,
+    bornMs: before.bornMs,
     generation: last?.claim.generation ?? before.generation,
     claimedMs: last === undefined ? before.claimedMs : last.ours ? last.issuedMs : null,
     elsewhere: found.some(({ ours }) => !ours),
@@ -164,7 +170,8 @@ async function verifiedClaim(
  * The nonce is committed before the claim that carries it is put: a claim found later is known to be ours.
  * Throws `STORE_UNSAFE` on a store that writes over what stands, or whose owner keys are flooded.
  */
-async function claimOwner(box: Mailbox, highest: number, begunMs: number): Promise<void> {
+async function claimOwner(box: Mailbox, begun: Begun): Promise<void> {
+  const { begunMs, bornMs, generation: highest } = begun;
   // Where one claim replaces another, neither of two states that claim at once would find out.
   await requireConditionalPut(box.store, { gateway: box.self, random: box.random });
   const nonce = newNonce(box.random);
@@ -184,7 +191,8 @@ async function claimOwner(box: Mailbox, highest: number, begunMs: number): Promi
       : await verifiedClaim(box, generation, await readObject(box.store, key));
     if (found === undefined) continue;
     const claimedMs = found.ours ? found.issuedMs : null;
-    await box.state.noteOwner({ begunMs, generation, claimedMs, elsewhere: !found.ours });
+    const elsewhere = !found.ours;
+    await box.state.noteOwner({ begunMs, bornMs, generation, claimedMs, elsewhere });
     if (!found.ours) throw stateElsewhere(box);
     await dropOneBelow(box, generation);
     return;

@@ -51,10 +51,10 @@ export function standsInTheWay({ admitted, ended }: Receipt): boolean {
 }
 
 export function ownerViewOf(meta: Meta): OwnerView {
-  const { lookMs, generation, claimedMs, elsewhere } = meta;
-  const recovering = meta.bornMs > 0 && lookMs === null;
-  const unclaimed = meta.bornMs > 0 && claimedMs === null;
-  return { lookMs, generation, claimedMs, elsewhere, recovering, unclaimed };
+  const { bornMs, lookMs, generation, claimedMs, elsewhere } = meta;
+  const recovering = bornMs > 0 && lookMs === null;
+  const unclaimed = bornMs > 0 && claimedMs === null;
+  return { bornMs, lookMs, generation, claimedMs, elsewhere, recovering, unclaimed };
 }
 
 export function passedMeta(meta: Meta, { atMs, code }: EndedPass): Meta {
@@ -82,7 +82,8 @@ export function overviewOf(records: Records): Overview {
  * born once its first claim stands: until then another one may have served the name.
  */
 export function lookedAt(meta: Meta, look: OwnerLook, nowMs: number): Meta {
-  if (look.begunMs < meta.bornMs) return meta;
+  // Not told by the clock: what the look began from was read before, perhaps by a clock that was ahead.
+  if (look.bornMs !== meta.bornMs) return meta;
   const claimedMs = claimedAt(meta, look);
   const isFirstClaim = meta.claimedMs === null && claimedMs !== null;
   const looked: Meta = {

@@ -54,7 +54,7 @@ export interface State extends OutboxSteps, QuarantineSteps, TroubleSteps {
   /**
    * Records what a look at the owner keys found. It never lowers what is known: the highest generation and
    * the latest look stand, and `elsewhere` stays until `recover`. When the first claim of a recovered state is
-   * noted, `born` becomes now. A look begun before `born` is void.
+   * noted, `born` becomes now. A look that began from another `born` is void.
    */
   noteOwner(look: OwnerLook): Promise<void>;
   owner(): Promise<OwnerView>;
@@ -137,6 +137,8 @@ export interface RefFilter {
 }
 
 export interface OwnerLook {
+  /** `born` as the view said that the look began from. */
+  readonly bornMs: number;
   /** When the look began: before the first key was listed. */
   readonly begunMs: number;
   /** The highest generation that verified, 0 for none. */
@@ -148,6 +150,8 @@ export interface OwnerLook {
 }
 
 export interface OwnerView {
+  /** As `RunView` says. */
+  readonly bornMs: number;
   /** The state was recovered and has not looked since: then the claims that stand are past ones. */
   readonly recovering: boolean;
   /** The state was recovered and has not claimed the name since. */

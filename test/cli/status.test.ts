@@ -144,7 +144,13 @@ describe("status", () => {
     writeFileSync(trust, good);
     await withState(pair.caller, async (state) => {
       const begunMs = systemClock.now();
-      await state.noteOwner({ begunMs, generation: 9, claimedMs: null, elsewhere: true });
+      await state.noteOwner({
+        begunMs,
+        bornMs: 0,
+        generation: 9,
+        claimedMs: null,
+        elsewhere: true,
+      });
     });
     const moved = await statusOf(pair, pair.caller);
     expect(moved).toMatchObject({ status: 1, attention: ["STATE_ELSEWHERE"] });

@@ -74,7 +74,13 @@ export function overviewContract(state: () => State): void {
 
     it("tells what the state knows of its owner and its clock", async () => {
       const { bornMs } = await state().recover();
-      await state().noteOwner({ begunMs: bornMs, generation: 2, claimedMs: 3, elsewhere: true });
+      await state().noteOwner({
+        begunMs: bornMs,
+        bornMs,
+        generation: 2,
+        claimedMs: 3,
+        elsewhere: true,
+      });
       const overview = await state().overview();
       expect(overview).toMatchObject({ bornMs, highestClockMs: bornMs });
       expect(overview.owner).toStrictEqual(await state().owner());

@@ -73,6 +73,7 @@ export function stateContract(
           highestClockMs: startMs,
           bornMs: 0,
           owner: {
+            bornMs: 0,
             lookMs: null,
             generation: 0,
             claimedMs: null,
@@ -506,8 +507,8 @@ export function stateContract(
     });
 
     describe("the owner", () => {
-      const look = { begunMs: 10, generation: 3, claimedMs: 5, elsewhere: false };
-      const known = { elsewhere: false, recovering: false, unclaimed: false };
+      const look = { begunMs: 10, bornMs: 0, generation: 3, claimedMs: 5, elsewhere: false };
+      const known = { bornMs: 0, elsewhere: false, recovering: false, unclaimed: false };
 
       it("is what a look found", async () => {
         await state.noteOwner(look);
@@ -518,19 +519,49 @@ export function stateContract(
 
       it("never gets a lower generation or an earlier look, in whatever order looks come in", async () => {
         await state.noteOwner(look);
-        await state.noteOwner({ begunMs: 20, generation: 2, claimedMs: null, elsewhere: false });
+        await state.noteOwner({
+          begunMs: 20,
+          bornMs: 0,
+          generation: 2,
+          claimedMs: null,
+          elsewhere: false,
+        });
         expect(await state.owner()).toMatchObject({ lookMs: 20, generation: 3, claimedMs: 5 });
-        await state.noteOwner({ begunMs: 15, generation: 4, claimedMs: 14, elsewhere: false });
+        await state.noteOwner({
+          begunMs: 15,
+          bornMs: 0,
+          generation: 4,
+          claimedMs: 14,
+          elsewhere: false,
+        });
         expect(await state.owner()).toMatchObject({ lookMs: 20, generation: 4, claimedMs: 14 });
       });
 
       it("keeps the claim of the present generation, and none of an earlier one", async () => {
         await state.noteOwner(look);
-        await state.noteOwner({ begunMs: 11, generation: 3, claimedMs: null, elsewhere: false });
+        await state.noteOwner({
+          begunMs: 11,
+          bornMs: 0,
+          generation: 3,
+          claimedMs: null,
+          elsewhere: false,
+        });
         expect((await state.owner()).claimedMs).toBe(5);
-        await state.noteOwner({ begunMs: 12, generation: 4, claimedMs: null, elsewhere: false });
+        await state.noteOwner({
+          begunMs: 12,
+          bornMs: 0,
+          generation: 4,
+          claimedMs: null,
+          elsewhere: false,
+        });
         expect((await state.owner()).claimedMs).toBeNull();
-        await state.noteOwner({ begunMs: 13, generation: 3, claimedMs: 13, elsewhere: false });
+        await state.noteOwner({
+          begunMs: 13,
+          bornMs: 0,
+          generation: 3,
+          claimedMs: 13,
+          elsewhere: false,
+        });
         expect((await state.owner()).claimedMs).toBeNull();
       });
 
@@ -552,7 +583,13 @@ export function stateContract(
     describe("recover", () => {
       it("is born now, forgets looks, claims and nonces, and keeps the generation", async () => {
         await state.commitOwnerNonce("n");
-        await state.noteOwner({ begunMs: 10, generation: 3, claimedMs: 5, elsewhere: true });
+        await state.noteOwner({
+          begunMs: 10,
+          bornMs: 0,
+          generation: 3,
+          claimedMs: 5,
+          elsewhere: true,
+        });
         const open = receiptFor("open");
         for (const receipt of [open, receiptFor("over", endedAt(1))]) await put(state, receipt);
         clock.ms += 7;
@@ -573,45 +610,46 @@ export function stateContract(
       });
 
       it("is born once more when its first claim is noted, and never by a later one", async () => {
-        const look = { generation: 1, claimedMs: null, elsewhere: false };
+        const look = { bornMs: 0, generation: 1, claimedMs: null, elsewhere: false };
         await state.noteOwner({ ...look, begunMs: startMs, claimedMs: startMs });
         expect(await viewOf(receiptFor("a"))).toMatchObject({ bornMs: 0 });
         clock.ms += 10;
         const { bornMs } = await state.recover();
         clock.ms += 10;
-        await state.noteOwner({ ...look, begunMs: clock.ms });
+        await state.noteOwner({ ...look, bornMs, begunMs: clock.ms });
         expect(await viewOf(receiptFor("a"))).toMatchObject({ bornMs });
-        const claim = { ...look, generation: 2, claimedMs: clock.ms, begunMs: clock.ms };
+        const claim = { ...look, bornMs, generation: 2, claimedMs: clock.ms, begunMs: clock.ms };
         clock.ms += 10;
         await state.noteOwner(claim);
         expect(await viewOf(receiptFor("a"))).toMatchObject({ bornMs: startMs + 30 });
         clock.ms += 10;
-        await state.noteOwner({ ...claim, generation: 3, begunMs: clock.ms, claimedMs: clock.ms });
+        const next = { ...claim, bornMs: startMs + 30, generation: 3, claimedMs: clock.ms };
+        await state.noteOwner({ ...next, begunMs: clock.ms });
+        expect((await state.owner()).generation).toBe(3);
         expect(await viewOf(receiptFor("a"))).toMatchObject({ bornMs: startMs + 30 });
       });
 
-      it("voids a look that began before it and is noted after it", async () => {
-        await state.recover();
-        const look = { begunMs: startMs - 1, generation: 9, claimedMs: 1, elsewhere: true };
-        await state.noteOwner(look);
-        expect(await state.owner()).toMatchObject({
-          lookMs: null,
-          generation: 0,
-          elsewhere: false,
-        });
-        await state.noteOwner({ ...look, begunMs: startMs, elsewhere: false });
-        expect(await state.owner()).toMatchObject({ lookMs: startMs, generation: 9 });
+      it("voids a look that began before it and is noted after it, whatever the clock said", async () => {
+        const { bornMs: before } = await state.owner();
+        const { bornMs } = await state.recover();
+        const look = { bornMs: before, generation: 9, claimedMs: 1, elsewhere: true };
+        for (const begunMs of [startMs - 1, startMs, startMs + 1])
+          await state.noteOwner({ ...look, begunMs });
+        const nothing = { bornMs, lookMs: null, generation: 0, claimedMs: null, elsewhere: false };
+        expect(await state.owner()).toMatchObject(nothing);
+        await state.noteOwner({ ...look, bornMs, begunMs: startMs - 1, elsewhere: false });
+        expect(await state.owner()).toMatchObject({ lookMs: startMs - 1, generation: 9 });
       });
 
       it("shows as recovering until the first look that counts, and a new state never does", async () => {
-        const look = { begunMs: startMs - 1, generation: 9, claimedMs: null, elsewhere: false };
+        const look = { bornMs: 0, generation: 9, claimedMs: null, elsewhere: false };
         expect((await state.owner()).recovering).toBe(false);
-        await state.recover();
-        await state.noteOwner(look);
-        expect((await state.owner()).recovering).toBe(true);
+        const { bornMs } = await state.recover();
         await state.noteOwner({ ...look, begunMs: startMs });
+        expect((await state.owner()).recovering).toBe(true);
+        await state.noteOwner({ ...look, bornMs, begunMs: startMs });
         expect(await state.owner()).toMatchObject({ recovering: false, unclaimed: true });
-        await state.noteOwner({ ...look, begunMs: startMs, claimedMs: startMs });
+        await state.noteOwner({ ...look, bornMs, begunMs: startMs, claimedMs: startMs });
         expect(await state.owner()).toMatchObject({ recovering: false, unclaimed: false });
         await state.recover();
         expect(await state.owner()).toMatchObject({ recovering: true, unclaimed: true });

@@ -64,7 +64,13 @@ export function troublesContract(state: () => State): void {
 
     it("stay seen after looks, and a recovery", async () => {
       await state().notePass({ atMs: 6, code: null });
-      await state().noteOwner({ begunMs: 8, generation: 1, claimedMs: null, elsewhere: false });
+      await state().noteOwner({
+        begunMs: 8,
+        bornMs: 0,
+        generation: 1,
+        claimedMs: null,
+        elsewhere: false,
+      });
       await state().recover();
       expect(await seen()).toStrictEqual([{ atMs: 6, code: null }, 6]);
     });

@@ -354,7 +354,13 @@ describe("a pass rejects, and everything waits", () => {
   it("once another state serves the name", async () => {
     await askMany(1);
     const begunMs = two.clock.now();
-    await doer.state.noteOwner({ begunMs, generation: 9, claimedMs: null, elsewhere: true });
+    await doer.state.noteOwner({
+      begunMs,
+      bornMs: 0,
+      generation: 9,
+      claimedMs: null,
+      elsewhere: true,
+    });
     expect(await codeOf(two.clock, pass(two.clock, doer))).toBe("STATE_ELSEWHERE");
     expect(await two.keys("doer/inbox/")).toHaveLength(1);
   });

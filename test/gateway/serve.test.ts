@@ -176,7 +176,13 @@ describe("what does not pass", () => {
     const service = serving(doer, sayer());
     await two.clock.advance(minuteMs);
     const begunMs = two.clock.now();
-    await doer.state.noteOwner({ begunMs, generation: 9, claimedMs: null, elsewhere: true });
+    await doer.state.noteOwner({
+      begunMs,
+      bornMs: 0,
+      generation: 9,
+      claimedMs: null,
+      elsewhere: true,
+    });
     expect(await codeOf(two.clock, service)).toBe("STATE_ELSEWHERE");
   });
 });

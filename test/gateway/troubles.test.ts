@@ -345,7 +345,13 @@ describe("a service", () => {
     const service = serving(doer);
     await two.clock.advance(1000);
     const begunMs = two.clock.now();
-    await doer.state.noteOwner({ begunMs, generation: 9, claimedMs: null, elsewhere: true });
+    await doer.state.noteOwner({
+      begunMs,
+      bornMs: 0,
+      generation: 9,
+      claimedMs: null,
+      elsewhere: true,
+    });
     expect(await codeOf(two.clock, service)).toBe("STATE_ELSEWHERE");
     expect(await troublesOf(doer)).toEqual([" STATE_ELSEWHERE"]);
   });

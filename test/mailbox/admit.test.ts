@@ -316,7 +316,13 @@ describe("what comes too late for an answer to be believed", () => {
 it("by a state that no longer serves the name takes nothing out of the inbox", async () => {
   const { key } = plantRequest(two, { signedFor: "elsewhere" });
   const begunMs = two.clock.now();
-  await box.state.noteOwner({ begunMs, generation: 9, claimedMs: null, elsewhere: true });
+  await box.state.noteOwner({
+    begunMs,
+    bornMs: 0,
+    generation: 9,
+    claimedMs: null,
+    elsewhere: true,
+  });
   expect(await codeOf(two.clock, admitAll())).toBe("STATE_ELSEWHERE");
   expect([await lies(key), two.doer.quarantined]).toEqual([true, []]);
 });

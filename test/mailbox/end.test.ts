@@ -184,7 +184,13 @@ describe("a state that may no longer serve the name", () => {
   it("does not end a run, and publishes no end", async () => {
     const committed = await ended();
     const begunMs = two.clock.now();
-    await box.state.noteOwner({ begunMs, generation: 9, claimedMs: null, elsewhere: true });
+    await box.state.noteOwner({
+      begunMs,
+      bornMs: 0,
+      generation: 9,
+      claimedMs: null,
+      elsewhere: true,
+    });
     expect(await codeOf(two.clock, publishEnding(box, committed))).toBe("STATE_ELSEWHERE");
     expect(await codeOf(two.clock, ended())).toBe("STATE_ELSEWHERE");
     expect(two.doer.calls).toEqual([]);

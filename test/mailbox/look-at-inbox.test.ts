@@ -204,6 +204,7 @@ describe("says of a request what a pass then does:", () => {
       () =>
         box.state.noteOwner({
           begunMs: two.clock.now(),
+          bornMs: 0,
           generation: 9,
           claimedMs: null,
           elsewhere: true,

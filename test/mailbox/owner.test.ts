@@ -7,6 +7,7 @@ import { sweepOwnerKeys } from "../../src/mailbox/sweep.ts";
 import { objectKey } from "../../src/protocol/object-key.ts";
 import { MemoryDisk, openMemoryState } from "../../src/state/memory.ts";
 import { aroundStore } from "../../src/store/around.ts";
+import { aroundState } from "../support/around-state.ts";
 import { keyOf as keyNamed } from "../support/store-key.ts";
 import { codeOf, twoGateways, type TwoGateways } from "../support/two-gateways.ts";
 
@@ -280,8 +281,8 @@ describe("past claims", () => {
     two.clock.jump(3 * limits.keptOwnerKeyMs);
     const copy = copied();
     const begunMs = two.clock.now();
-    const { generation, claimedMs } = await copy.state.owner();
-    await copy.state.noteOwner({ begunMs, generation, claimedMs, elsewhere: false });
+    const { bornMs, generation, claimedMs } = await copy.state.owner();
+    await copy.state.noteOwner({ begunMs, bornMs, generation, claimedMs, elsewhere: false });
     two.clock.jump(60_000);
     await ensureOwner(box);
     expect(await newest()).toBe(201);
@@ -308,5 +309,40 @@ describe("a recovered state", () => {
     two.clock.jump(limits.ownerLookMs / 2);
     expect(await codeOf(two.clock, ensureOwner(one))).toBe("STATE_ELSEWHERE");
     await ensureOwner(other);
+  });
+
+  describe("while another process of its home looks at the owner keys", () => {
+    it("claims the name all the same, though that process knew it as claimed", async () => {
+      await ensureOwner(box);
+      const copy = twin(new MemoryDisk(two.doer.disk.snapshot()));
+      two.clock.jump(limits.ownerLookMs / 2);
+      let recoveries = 0;
+      const looking = aroundState(box, async (name, step) => {
+        const answer = await step();
+        if (name === "owner" && recoveries++ === 0) await two.doer.process().state.recover();
+        return answer;
+      });
+      await ensureOwner(looking);
+      await ensureOwner(two.doer.process());
+      expect(await two.keys("doer/owner/")).toContain(keyOf(2));
+      two.clock.jump(limits.ownerLookMs / 2);
+      expect(await codeOf(two.clock, ensureOwner(copy))).toBe("STATE_ELSEWHERE");
+    });
+
+    it("is not kept from serving by a look that a clock which ran ahead began", async () => {
+      await ensureOwner(box);
+      two.clock.jump(limits.ownerClaimMs / 2);
+      const store = aroundStore(box.store, async ({ operation }, run) => {
+        const answer = await run();
+        if (operation !== "get") return answer;
+        two.clock.jump(-limits.ownerClaimMs / 2);
+        const operator = two.doer.process();
+        await operator.state.recover();
+        await ensureOwner(operator);
+        return answer;
+      });
+      await checkOwner({ ...box, store });
+      expect(await box.state.owner()).toMatchObject({ generation: 2, lookMs: two.clock.now() });
+    });
   });
 });

@@ -193,5 +193,11 @@ describe("cancelling", () => {
 
 function elsewhere(): Promise<void> {
   const begunMs = two.clock.now();
-  return box.state.noteOwner({ begunMs, generation: 2, claimedMs: null, elsewhere: true });
+  return box.state.noteOwner({
+    begunMs,
+    bornMs: 0,
+    generation: 2,
+    claimedMs: null,
+    elsewhere: true,
+  });
 }

@@ -110,7 +110,13 @@ describe("nothing is started", () => {
   it("by a state that no longer serves the name", async () => {
     const receipt = await admitted();
     const begunMs = two.clock.now();
-    await box.state.noteOwner({ begunMs, generation: 9, claimedMs: null, elsewhere: true });
+    await box.state.noteOwner({
+      begunMs,
+      bornMs: 0,
+      generation: 9,
+      claimedMs: null,
+      elsewhere: true,
+    });
     expect(await codeOf(two.clock, start(receipt))).toBe("STATE_ELSEWHERE");
     expect(two.doer.onlyReceipt.state).toBe("admitted");
   });

@@ -168,6 +168,7 @@ const anyNote: fc.Arbitrary<OutboxNote> = fc
 const anyLook: fc.Arbitrary<OwnerLook> = fc.record(
   {
     begunMs: moments,
+    bornMs: fc.oneof(fc.constant(0), moments),
     generation: fc.nat({ max: 4 }),
     claimedMs: maybe(moments),
     elsewhere: fc.boolean(),

@@ -186,7 +186,13 @@ describe("a sqlite state", () => {
       await put(state, receiptFor("open"));
       await put(state, receiptFor("over", endedAt(1)));
       await state.commitOwnerNonce("n");
-      await state.noteOwner({ begunMs: 1, generation: 4, claimedMs: 1, elsewhere: true });
+      await state.noteOwner({
+        begunMs: 1,
+        bornMs: 0,
+        generation: 4,
+        claimedMs: 1,
+        elsewhere: true,
+      });
       await state.close();
       copyFileSync(file, `${file}.copy`);
       renameSync(`${file}.copy`, file);
@@ -278,7 +284,13 @@ describe("a sqlite state", () => {
       const before = statSync(`${file}-wal`, { bigint: true });
       clock.ms += 1;
       await state.stepRun(receiptFor("a"), () => ({ answer: 1 }));
-      await state.noteOwner({ begunMs: 0, generation: 0, claimedMs: null, elsewhere: false });
+      await state.noteOwner({
+        begunMs: 0,
+        bornMs: 0,
+        generation: 0,
+        claimedMs: null,
+        elsewhere: false,
+      });
       await state.commitOwnerNonce("n");
       const written = statSync(`${file}-wal`, { bigint: true });
       await state.commitOwnerNonce("n");

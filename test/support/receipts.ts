@@ -95,6 +95,7 @@ export function viewAt(nowMs: number, fields: Partial<RunView> = {}): RunView {
     highestClockMs: nowMs,
     bornMs: 0,
     owner: {
+      bornMs: 0,
       recovering: false,
       unclaimed: false,
       lookMs: nowMs - 1000,
