@@ -2,6 +2,7 @@ import type { ErrorCode } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { TerminalPayload } from "../protocol/frame.ts";
 import type { Receipt } from "../protocol/receipt.ts";
+import type { RunView } from "../state/state.ts";
 import { isPastDeadline } from "./admission.ts";
 import { heldReceipt, type Lease } from "./lease.ts";
 import type { Mailbox } from "./mailbox.ts";
@@ -35,7 +36,7 @@ export async function commitStart(box: Mailbox, lease: Lease, look: LastLook): P
     if (receipt === undefined || receipt.state !== "admitted")
       return { answer: { status: "taken" } };
     requireOwner(view);
-    const instead = reasonNotToStart(receipt, view.nowMs, look);
+    const instead = lostInRecovery(receipt, view) ?? reasonNotToStart(receipt, view.nowMs, look);
     if (instead !== undefined) {
       const terminal = signBareTerminal(box, lease.run, receipt.attempt, instead);
       const ended = endedReceipt(receipt, view.nowMs, terminal);
@@ -72,6 +73,19 @@ function reasonNotToStart(
   }
   const denied = look.denial();
   return denied && neverStarted(receipt, "refused", denied.code, denied.message);
+}
+
+/** How a run ends that was open when the state was recovered: what has become of it since then is not known. */
+export function lostInRecovery(
+  { receivedMs }: Receipt,
+  { bornMs }: Pick<RunView, "bornMs">,
+): TerminalPayload | undefined {
+  if (receivedMs > bornMs) return undefined;
+  return failure(
+    "interrupted",
+    "STATE_LOST",
+    "this gateway's state was recovered while the run was open",
+  );
 }
 
 /** An end that claims the run never started; of one that did, in an earlier attempt, only that it broke off is known. */

@@ -8,7 +8,7 @@ import { readCancel } from "./cancel.ts";
 import { endedReceipt } from "./end.ts";
 import { newNonce, type Mailbox } from "./mailbox.ts";
 import { ensureOwner, requireOwner } from "./owner.ts";
-import { neverStarted } from "./start.ts";
+import { lostInRecovery, neverStarted } from "./start.ts";
 import { failure, signBareTerminal } from "./terminal.ts";
 
 /** What becomes of a run whose worker is gone. */
@@ -109,14 +109,8 @@ function outcomeOfTaken(
   options: TakeOverOptions,
 ): TerminalPayload | undefined {
   if (receipt.outcome !== null) return receipt.outcome;
-  // A receipt from before the recovery is an old copy: what became of the run since then is not known.
-  if (receipt.receivedMs <= view.bornMs) {
-    return failure(
-      "interrupted",
-      "STATE_LOST",
-      "this gateway's state was recovered while the run was open",
-    );
-  }
+  const lost = lostInRecovery(receipt, view);
+  if (lost !== undefined) return lost;
   if (receipt.state === "admitted") {
     // Deadline, expiry and trust are looked at by `commitStart`, as for any run that starts.
     return cancelled

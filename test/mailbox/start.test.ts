@@ -74,6 +74,13 @@ describe("what has changed since admission ends the run instead", () => {
     expect(await endOf(receipt)).toBe("ended expired EXPIRED");
   });
 
+  it("a recovery of the state: what has become of it since is not known", async () => {
+    const receipt = await admitted();
+    await two.doer.process().state.recover();
+    two.clock.jump(1);
+    expect(await endOf(receipt)).toBe("ended interrupted STATE_LOST");
+  });
+
   it("after an earlier start says only that it broke off: the outcome is not known", async () => {
     const receipt = await admitted({ starts: 1, attempt: 2 });
     expect(await endOf(receipt, { cancelled: () => true })).toBe("ended interrupted INTERRUPTED");

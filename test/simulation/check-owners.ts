@@ -19,6 +19,8 @@ export class OwnerChecks {
   readonly #claims = new Map<string, Claim[]>();
   /** Up to which generation a state has nothing to fear: what it knew when it was copied, put back or recovered. */
   readonly #known = new Map<string, number>();
+  /** States that were recovered and have not claimed their name since. */
+  readonly #unclaimed = new Set<string>();
 
   constructor(ledger: Ledger) {
     this.#ledger = ledger;
@@ -28,6 +30,8 @@ export class OwnerChecks {
     const claims = this.#claims.get(machine.name) ?? [];
     claims.push({ by: stateOf(machine), generation, nonce, atMs: machine.world.nowMs });
     this.#claims.set(machine.name, claims);
+    // One that was on its way when the state was recovered is no claim of the recovered state.
+    if (machine.disk.content.nonces.has(nonce)) this.#unclaimed.delete(stateOf(machine));
   }
 
   knows(machine: Machine, generation: number): void {
@@ -37,6 +41,7 @@ export class OwnerChecks {
   /** A recovered state takes all claims that stand as past ones. */
   recovered(machine: Machine): void {
     this.knows(machine, this.highest(machine));
+    this.#unclaimed.add(stateOf(machine));
   }
 
   highest({ name }: Machine): number {
@@ -70,6 +75,11 @@ export class OwnerChecks {
         `${life.name} decides about ${runId} by a clock that is behind`,
       );
     const self = stateOf(machine);
+    if (this.#unclaimed.has(self))
+      this.#ledger.violate(
+        "promise 1",
+        `${life.name} decides about ${runId} for an unclaimed name`,
+      );
     const claims = this.#claims.get(machine.name) ?? [];
     const own = claims.filter(({ by }) => by === self).map(({ generation }) => generation);
     const safe = Math.max(this.#known.get(self) ?? 0, ...own);

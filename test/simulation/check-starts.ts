@@ -16,17 +16,24 @@ export class StartChecks {
   /** Handlers that have begun and not come back, by run. */
   readonly #active = new Map<string, Set<Life>>();
 
-  /** Runs that were open in a state when it was recovered: nobody knows what has become of them. */
-  readonly #unknown = new Map<Machine, Set<string>>();
+  /**
+   * Runs that were open in a state when it was recovered, each with the attempt that was running then, 0 for none:
+   * nobody knows what has become of them.
+   */
+  readonly #unknown = new Map<Machine, Map<string, number>>();
 
   constructor(ledger: Ledger) {
     this.#ledger = ledger;
   }
 
   recovered(machine: Machine): void {
-    const unknown = this.#unknown.get(machine) ?? new Set();
-    for (const { runId, requestDigest, ended } of machine.disk.content.receipts.values())
-      if (ended === null) unknown.add(placeOf({ runId, digest16: digest16Of(requestDigest) }));
+    const unknown = this.#unknown.get(machine) ?? new Map<string, number>();
+    for (const receipt of machine.disk.content.receipts.values()) {
+      const { runId, requestDigest, state, attempt } = receipt;
+      if (state === "ended") continue;
+      const place = placeOf({ runId, digest16: digest16Of(requestDigest) });
+      unknown.set(place, state === "running" ? attempt : 0);
+    }
     this.#unknown.set(machine, unknown);
   }
 
@@ -95,7 +102,7 @@ export class StartChecks {
     if (durable?.state !== "running" || durable.attempt !== attempt)
       this.#ledger.violate("promise 1", `the start of ${runId} could be lost with the power`);
     const place = placeOf({ runId, digest16: digest16Of(requestDigest) });
-    if (this.#unknown.get(machine)?.has(place) === true)
+    if ((this.#unknown.get(machine)?.get(place) ?? attempt) !== attempt)
       this.#ledger.violate("promise 1", `${runId} was open when the state was recovered`);
     if (this.#ledger.published.has(place) && !machine.stateWasLost)
       this.#ledger.violate("promise 2", `${runId} was started after its end was published`);

@@ -48,13 +48,25 @@ function begin({ world, checker, machines }: Stage, { original, copy, copyMs }: 
 }
 
 /** The name is the copy's from here on: what becomes of the original's runs is for people to find out. */
-function takeName(
-  stage: Stage,
-  { original, copy }: Twins,
-  how: { readonly claims?: boolean } = {},
-): void {
+function takeName(stage: Stage, twins: Twins, how: { readonly claims?: boolean } = {}): void {
+  const { original, copy } = twins;
   for (const machine of [original, copy]) machine.stateWasLost = true;
   stage.recover(copy, how);
+  goBackLater(stage, twins);
+}
+
+/** The operator goes back to the original, beside whatever still works there, and perhaps to the copy once more. */
+function goBackLater(stage: Stage, { original, copy }: Twins): void {
+  const { world } = stage;
+  const random = world.randomOf(`${original.label} goes back`);
+  let leftMs = troubledMs - world.elapsedMs;
+  for (const machine of [original, copy, original]) {
+    if (!random.chance(0.4)) return;
+    leftMs = random.integer(0, leftMs);
+    world.plan(troubledMs - world.elapsedMs - leftMs, `${machine.label} returns`, () => {
+      stage.recover(machine);
+    });
+  }
 }
 
 function workOn(stage: Stage, copy: Machine): void {

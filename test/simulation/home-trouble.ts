@@ -12,7 +12,7 @@ export function troubleHomes(stage: Stage): void {
   if (victim === undefined) return;
   switch (stage.weather.home) {
     case "kept":
-      return;
+      return recoverBesideLater(stage, victim);
     case "put back":
     case "lost":
       return loseHomeLater(stage, victim);
@@ -21,6 +21,26 @@ export function troubleHomes(stage: Stage): void {
     case "copied":
       return copyLater(stage, victim);
   }
+}
+
+/** An operator recovers a state that has lost nothing, beside the processes that work with it. */
+function recoverBesideLater(stage: Stage, machine: Machine): void {
+  const { world, worst } = stage;
+  const random = world.randomOf(`${machine.label} recovery`);
+  if (!random.chance(0.2)) return;
+  const [isAtWorst, claims] = [random.chance(0.5), random.chance(0.8)];
+  const recover = (): void => {
+    machine.stateWasLost = true;
+    stage.recover(machine, { claims });
+  };
+  world.plan(random.integer(0, troubledMs - 5 * minute), `${machine.label} recovery`, () => {
+    if (!isAtWorst) return recover();
+    const happens = (): void => {
+      worst.delete(machine.label);
+      world.schedule(0, recover);
+    };
+    worst.set(machine.label, { reached: random.pick(["admitted", "a look"] as const), happens });
+  });
 }
 
 function losePowerLater({ world }: Stage, machine: Machine): void {

@@ -1,6 +1,6 @@
 import { silentLogger } from "../../src/base/log.ts";
 import { isWorkerId, type GatewayName, type Realm, type WorkerId } from "../../src/base/names.ts";
-import { PosternError } from "../../src/base/errors.ts";
+import { asPosternError, PosternError } from "../../src/base/errors.ts";
 import { newNonce, type Mailbox } from "../../src/mailbox/mailbox.ts";
 import type { Receipt } from "../../src/protocol/receipt.ts";
 import { ensureOwner } from "../../src/mailbox/owner.ts";
@@ -52,6 +52,7 @@ export class Machine {
   readonly #parts: MachineParts;
   readonly #processes = new Map<WorkerId, Life>();
   readonly #lives = new Map<string, number>();
+  #recoveries = 0;
   /** Workers of the machine whose home this is a copy of. */
   #unlocked: ReadonlyMap<WorkerId, Life> = new Map();
 
@@ -118,20 +119,23 @@ export class Machine {
   }
 
   /**
-   * What an operator does by hand after a loss: no faults, and no process of this home at work. The name is claimed
+   * What an operator does by hand after a loss, without faults, beside whatever is at work there. The name is claimed
    * at once, as `postern state recover` does it, unless the store is away: who else serves it finds out within a
-   * look's age from then on.
+   * look's age from then on. Where another claim comes in between, all of it is done again.
    */
   async recover({ claims = true } = {}): Promise<void> {
     const { world } = this;
     const parts = { world, offsetMs: this.clock.offsetMs, faults: () => noFaults };
-    const life = new Life(`${this.label}#recover.${this.lives}`, parts);
+    this.#recoveries += 1;
+    const again = this.#recoveries === 1 ? "" : `.${this.#recoveries}`;
+    const life = new Life(`${this.label}#recover.${this.lives}${again}`, parts);
     const mailbox = this.#mailboxOf(life);
     world.tell(this.label, "has its state recovered by its operator");
-    this.#parts.checker.recovered(this);
     await mailbox.state.recover();
-    if (claims) await ensureOwner(mailbox);
+    this.#parts.checker.recovered(this);
+    const isElsewhere = claims && !(await claimsName(mailbox));
     life.end("exits");
+    if (isElsewhere) await this.recover();
   }
 
   /** As a closed lid does: all its processes stand still, and none begins. */
@@ -186,5 +190,16 @@ export class Machine {
           });
       },
     });
+  }
+}
+
+/** False where another claim was met. */
+async function claimsName(mailbox: Mailbox): Promise<boolean> {
+  try {
+    await ensureOwner(mailbox);
+    return true;
+  } catch (thrown) {
+    if (asPosternError(thrown).code === "STATE_ELSEWHERE") return false;
+    throw thrown;
   }
 }

@@ -35,7 +35,7 @@ export class Stage {
   readonly runs: { readonly machine: Machine; readonly runId: RunId }[] = [];
   /** What happens to a home, by its machine's label, at the worst moment for it; to most, nothing does. */
   readonly worst = new Map<string, WorstMoment>();
-  readonly #expected: ReadonlySet<ErrorCode>;
+  readonly #expected: Set<ErrorCode>;
   #faults: Faults;
   #calm = false;
 
@@ -49,7 +49,7 @@ export class Stage {
     this.weather = parts.weather;
     this.checker = parts.checker;
     this.bucket = parts.bucket;
-    this.#expected = expectedCodes(this.weather);
+    this.#expected = new Set(expectedCodes(this.weather));
     this.#faults = this.weather.faults;
   }
 
@@ -87,8 +87,9 @@ export class Stage {
     return life;
   }
 
-  /** What its operator does after a loss. */
+  /** What its operator does after a loss. A claim that was on its way meanwhile is somebody else's. */
   recover(machine: Machine, how: { readonly claims?: boolean } = {}): void {
+    this.#expected.add("STATE_ELSEWHERE");
     machine.recover(how).catch((thrown: unknown) => this.#failed(machine.label, thrown));
   }
 

@@ -119,4 +119,16 @@ export const ownerMutations: readonly Mutation[] = [
       },
     ],
   },
+  {
+    name: "recovered-runs-started",
+    opens: "a run that was admitted before its state was recovered is started after that",
+    breaks: 1,
+    edits: [
+      {
+        file: start,
+        find: `lostInRecovery(receipt, view) ?? reasonNotToStart`,
+        replace: `reasonNotToStart`,
+      },
+    ],
+  },
 ];

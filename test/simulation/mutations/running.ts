@@ -222,9 +222,9 @@ export const runningMutations: readonly Mutation[] = [
     breaks: 1,
     edits: [
       {
-        file: takeOver,
-        find: `  if (receipt.receivedMs <= view.bornMs) {`,
-        replace: `  if (false) {`,
+        file: start,
+        find: `  if (receivedMs > bornMs) return undefined;`,
+        replace: `  if (true) return undefined;`,
       },
     ],
   },
