@@ -100,7 +100,7 @@ byte overlap = NEVER; /* so long after the first act of the copy may the origina
 /* State.noteOwner: `lookedAt` in src/state/rules.ts. */
 inline note(asBegun, asHighest, asClaimed, isElsewhere) {
   if
-  :: asBegun >= mine.born && !mine.elsewhere ->
+  :: born == mine.born && !mine.elsewhere ->
      if
      :: mine.look == NEVER || asBegun > mine.look -> mine.look = asBegun
      :: else
@@ -159,13 +159,14 @@ inline seeAct() {
 #endif
 }
 
-inline forget() { begun = 0; g = 0; early = 0; e = 0 }
+inline forget() { begun = 0; born = 0; g = 0; early = 0; e = 0 }
 
 #define OR_DIES :: atomic { crashes > 0 -> crashes--; forget(); printf("a process of home %d dies\n", h); goto ensure }
 
 active [ORIGINAL + 1] proctype Process() {
   bit h = (_pid < ORIGINAL -> 0 : 1);
   byte begun = 0;
+  byte born = 0; /* mine.born, as it was then */
   byte g = 0;    /* the highest generation found, or the one to claim */
   bit e = 0;     /* it was found that another state has claimed */
   bit early = 0; /* the nonce of our claim is older than the copy */
@@ -174,7 +175,7 @@ active [ORIGINAL + 1] proctype Process() {
 ensure: /* ensureOwner */
   if
   :: atomic {
-       mine.exists && now < LAST -> begun = now;
+       mine.exists && now < LAST -> begun = now; born = mine.born;
 #ifdef NO_OWNER_GENERATION
        goto act;
 #endif

@@ -7,7 +7,7 @@ import type { Outcome } from "./scenario.ts";
 
 const dayMs = 24 * 3_600_000;
 /** Within so many seeds each mutation must be found. */
-const enoughSeeds = 3000;
+const enoughSeeds = 10_000;
 
 const usage = `npm run simulate -- --seed N              one seed: its trace, and the story of what it breaks
 npm run simulate -- --seeds M [--from N]  M seeds: one closing line
