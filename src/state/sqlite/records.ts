@@ -9,10 +9,10 @@ import { SqliteReceipts } from "./receipts.ts";
 import { SqliteTroubles } from "./troubles.ts";
 
 /**
- * The records of a state as rows of one SQLite file; the tables are in `schema.ts`. Where SQLite, which
- * has no statistics here, would choose an index that reads too much, the statement names the right one. What an overview counts comes from an
- * index that has all it needs (for one of all rows SQLite takes the smallest): the rows and their large values
- * are not read.
+ * The records of a state as rows of one SQLite file; the tables are in `schema.ts`. Where SQLite, which has no
+ * statistics here, would choose an index that reads too much, a statement names the right one. What an overview
+ * counts comes from an index that has all it needs (for one of all rows SQLite takes the smallest): the rows and
+ * their large values are not read.
  */
 export class SqliteRecords implements Records {
   readonly receipts: SqliteReceipts;
