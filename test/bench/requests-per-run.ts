@@ -1,10 +1,10 @@
 import { performance } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
-import { systemClock, type Clock } from "../../src/base/clock.ts";
 import { parseAgentName } from "../../src/base/names.ts";
 import { poll } from "../../src/gateway/poll.ts";
 import type { Handler } from "../../src/handlers/handler.ts";
 import { SeededRandom } from "../simulation/seeded-random.ts";
+import { AdvancedClock } from "../support/advanced-clock.ts";
 import { answered, requireSuccess, sending } from "./asking.ts";
 import { numberText, roundsOf, type Benchmark } from "./benchmark.ts";
 import { agents, openPair, type Pair } from "./gateways.ts";
@@ -58,23 +58,6 @@ export const requestsPerRun: Benchmark = {
     };
   },
 };
-
-/** The system's time, as many minutes ahead as one likes. */
-class AdvancedClock implements Clock {
-  #aheadMs = 0;
-
-  now(): number {
-    return systemClock.now() + this.#aheadMs;
-  }
-
-  sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return systemClock.sleep(ms, signal);
-  }
-
-  advance(ms: number): void {
-    this.#aheadMs += ms;
-  }
-}
 
 /** The requests of each side for one time. */
 async function counted(

@@ -6,6 +6,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import { machineName } from "../../src/gateway/machine.ts";
 import { openSqliteState } from "../../src/state/sqlite.ts";
 import type { State } from "../../src/state/state.ts";
+import { claimedElsewhere } from "../support/claimed-elsewhere.ts";
 import { treeOf } from "../support/tree.ts";
 import { fieldOf, itemsOf, parsed, textOf } from "./support/json.ts";
 import { parseExposition } from "./support/prometheus.ts";
@@ -143,14 +144,7 @@ describe("status", () => {
     expect((await statusOf(pair, pair.caller)).attention).toEqual(["TRUST_UNUSABLE"]);
     writeFileSync(trust, good);
     await withState(pair.caller, async (state) => {
-      const begunMs = systemClock.now();
-      await state.noteOwner({
-        begunMs,
-        bornMs: 0,
-        generation: 9,
-        claimedMs: null,
-        elsewhere: true,
-      });
+      await claimedElsewhere(state, systemClock.now());
     });
     const moved = await statusOf(pair, pair.caller);
     expect(moved).toMatchObject({ status: 1, attention: ["STATE_ELSEWHERE"] });

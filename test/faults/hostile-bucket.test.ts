@@ -8,7 +8,6 @@ import {
   type PutObjectCommandInput,
 } from "@aws-sdk/client-s3";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { systemClock, type Clock } from "../../src/base/clock.ts";
 import { limits } from "../../src/base/limits.ts";
 import type { RunId } from "../../src/base/names.ts";
 import { gc } from "../../src/gateway/gc.ts";
@@ -25,35 +24,19 @@ import {
   type BenchGateway,
   type Identity,
 } from "../bench/gateways.ts";
+import { AdvancedClock } from "../support/advanced-clock.ts";
 import type { TestBucket } from "../support/bucket.ts";
 import { hasConditionalWrites, makeBucket, s3 } from "../support/s3.ts";
 import { WeakS3 } from "../support/weak-s3.ts";
 
 const prefix = "mail";
 
-/** The machine's clock, set forward. */
-class ForwardClock implements Clock {
-  #aheadMs = 0;
-
-  now(): number {
-    return systemClock.now() + this.#aheadMs;
-  }
-
-  sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return systemClock.sleep(ms, signal);
-  }
-
-  forward(ms: number): void {
-    this.#aheadMs += ms;
-  }
-}
-
 /** `hq` and `far` ask `lab`, over a bucket that somebody else holds as well. */
 describe.runIf(hasConditionalWrites)("a bucket in other hands", () => {
   let opened: AsyncDisposableStack;
   let bucket: TestBucket;
   let weak: WeakS3;
-  let clock: ForwardClock;
+  let clock: AdvancedClock;
   let hq: BenchGateway;
   let far: BenchGateway;
   let lab: BenchGateway;
@@ -65,7 +48,7 @@ describe.runIf(hasConditionalWrites)("a bucket in other hands", () => {
     opened.defer(() => rm(folder, { recursive: true }));
     bucket = opened.adopt(await makeBucket(), ({ remove }) => remove());
     weak = opened.use(await WeakS3.start(s3, bucket));
-    clock = new ForwardClock();
+    clock = new AdvancedClock();
     executions = new Map();
     const everybody = ["hq", "far", "lab"].map(newIdentity);
     const open = async (self: Identity): Promise<BenchGateway> =>
@@ -152,7 +135,7 @@ describe.runIf(hasConditionalWrites)("a bucket in other hands", () => {
       expect([runs(record), runs(other)]).toEqual([0, 1]);
       // What is too large or encoded lies there until somebody takes it away.
       await remove(record.key);
-      clock.forward(limits.resendMs + 1000);
+      clock.advance(limits.resendMs + 1000);
       await pass(hq);
       await pass(lab);
       await pass(hq);
@@ -202,11 +185,11 @@ describe.runIf(hasConditionalWrites)("a bucket in other hands", () => {
     await remove(record.key);
     await pass(lab);
     expect(runs(record)).toBe(0);
-    clock.forward(limits.resendMs + 1000);
+    clock.advance(limits.resendMs + 1000);
     await pass(hq);
     await pass(lab);
     await remove(await onlyBelow("hq/frames/"));
-    clock.forward(limits.resendMs + 1000);
+    clock.advance(limits.resendMs + 1000);
     await pass(hq);
     await pass(lab);
     await pass(hq);
@@ -240,7 +223,7 @@ describe.runIf(hasConditionalWrites)("a bucket in other hands", () => {
       0,
       ["SIGNATURE_INVALID", "SIGNATURE_INVALID"],
     ]);
-    clock.forward(limits.resendMs + 1000);
+    clock.advance(limits.resendMs + 1000);
     await pass(hq);
     await pass(lab);
     const [a = "", b = ""] = await below("hq/frames/");

@@ -5,6 +5,7 @@ import { poll, type PollReport } from "../../src/gateway/poll.ts";
 import type { Handler } from "../../src/handlers/handler.ts";
 import type { Mailbox } from "../../src/mailbox/mailbox.ts";
 import { cancelRun } from "../../src/mailbox/send.ts";
+import { claimedElsewhere } from "../support/claimed-elsewhere.ts";
 import { framesKeyOf, plantFrames, plantRequest, started, succeeds } from "../support/forged.ts";
 import {
   codeOf,
@@ -353,14 +354,7 @@ describe("a pass rejects, and everything waits", () => {
 
   it("once another state serves the name", async () => {
     await askMany(1);
-    const begunMs = two.clock.now();
-    await doer.state.noteOwner({
-      begunMs,
-      bornMs: 0,
-      generation: 9,
-      claimedMs: null,
-      elsewhere: true,
-    });
+    await claimedElsewhere(doer.state, two.clock.now());
     expect(await codeOf(two.clock, pass(two.clock, doer))).toBe("STATE_ELSEWHERE");
     expect(await two.keys("doer/inbox/")).toHaveLength(1);
   });

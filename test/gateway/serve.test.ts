@@ -5,6 +5,7 @@ import type { Handler } from "../../src/handlers/handler.ts";
 import type { Mailbox } from "../../src/mailbox/mailbox.ts";
 import { cancelRun } from "../../src/mailbox/send.ts";
 import type { OutboxRecord } from "../../src/state/outbox.ts";
+import { claimedElsewhere } from "../support/claimed-elsewhere.ts";
 import { plantRequest } from "../support/forged.ts";
 import {
   codeOf,
@@ -175,14 +176,7 @@ describe("what does not pass", () => {
   it("ends the service: STATE_ELSEWHERE", async () => {
     const service = serving(doer, sayer());
     await two.clock.advance(minuteMs);
-    const begunMs = two.clock.now();
-    await doer.state.noteOwner({
-      begunMs,
-      bornMs: 0,
-      generation: 9,
-      claimedMs: null,
-      elsewhere: true,
-    });
+    await claimedElsewhere(doer.state, two.clock.now());
     expect(await codeOf(two.clock, service)).toBe("STATE_ELSEWHERE");
   });
 });

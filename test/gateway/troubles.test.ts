@@ -5,6 +5,7 @@ import { ask, deliver } from "../../src/gateway/ask.ts";
 import { serve, type ServeReport } from "../../src/gateway/serve.ts";
 import { Troubles } from "../../src/gateway/troubles.ts";
 import type { Mailbox } from "../../src/mailbox/mailbox.ts";
+import { claimedElsewhere } from "../support/claimed-elsewhere.ts";
 import { plantFrames, plantRequest, started, succeeds } from "../support/forged.ts";
 import {
   codeOf,
@@ -344,14 +345,7 @@ describe("a service", () => {
   it("remembers what ended it", async () => {
     const service = serving(doer);
     await two.clock.advance(1000);
-    const begunMs = two.clock.now();
-    await doer.state.noteOwner({
-      begunMs,
-      bornMs: 0,
-      generation: 9,
-      claimedMs: null,
-      elsewhere: true,
-    });
+    await claimedElsewhere(doer.state, two.clock.now());
     expect(await codeOf(two.clock, service)).toBe("STATE_ELSEWHERE");
     expect(await troublesOf(doer)).toEqual([" STATE_ELSEWHERE"]);
   });

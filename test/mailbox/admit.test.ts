@@ -11,6 +11,7 @@ import { parseEnvelope } from "../../src/protocol/envelope.ts";
 import { decodeFrames } from "../../src/protocol/frame.ts";
 import { signingKeyFromSeed } from "../../src/protocol/keys.ts";
 import { requestKinds } from "../../src/protocol/request.ts";
+import { claimedElsewhere } from "../support/claimed-elsewhere.ts";
 import { plantFrames, plantRequest, started, says, framesKeyOf } from "../support/forged.ts";
 import { runOf } from "../support/receipts.ts";
 import {
@@ -315,14 +316,7 @@ describe("what comes too late for an answer to be believed", () => {
 
 it("by a state that no longer serves the name takes nothing out of the inbox", async () => {
   const { key } = plantRequest(two, { signedFor: "elsewhere" });
-  const begunMs = two.clock.now();
-  await box.state.noteOwner({
-    begunMs,
-    bornMs: 0,
-    generation: 9,
-    claimedMs: null,
-    elsewhere: true,
-  });
+  await claimedElsewhere(box.state, two.clock.now());
   expect(await codeOf(two.clock, admitAll())).toBe("STATE_ELSEWHERE");
   expect([await lies(key), two.doer.quarantined]).toEqual([true, []]);
 });

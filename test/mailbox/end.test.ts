@@ -11,6 +11,7 @@ import { parseEnvelope } from "../../src/protocol/envelope.ts";
 import { decodeFrames } from "../../src/protocol/frame.ts";
 import { signingKeyFromSeed } from "../../src/protocol/keys.ts";
 import type { Receipt } from "../../src/protocol/receipt.ts";
+import { claimedElsewhere } from "../support/claimed-elsewhere.ts";
 import { framesKeyOf, plantRequest, type Planted } from "../support/forged.ts";
 import { bytesAt, codeOf, realm, twoGateways, type TwoGateways } from "../support/two-gateways.ts";
 
@@ -183,14 +184,7 @@ it("signs the same outcome again once the key has changed, for the next attempt"
 describe("a state that may no longer serve the name", () => {
   it("does not end a run, and publishes no end", async () => {
     const committed = await ended();
-    const begunMs = two.clock.now();
-    await box.state.noteOwner({
-      begunMs,
-      bornMs: 0,
-      generation: 9,
-      claimedMs: null,
-      elsewhere: true,
-    });
+    await claimedElsewhere(box.state, two.clock.now());
     expect(await codeOf(two.clock, publishEnding(box, committed))).toBe("STATE_ELSEWHERE");
     expect(await codeOf(two.clock, ended())).toBe("STATE_ELSEWHERE");
     expect(two.doer.calls).toEqual([]);

@@ -12,6 +12,7 @@ import { cancelRun } from "../../src/mailbox/send.ts";
 import { signingKeyFromSeed } from "../../src/protocol/keys.ts";
 import { objectKey } from "../../src/protocol/object-key.ts";
 import { requestDigestOf } from "../../src/protocol/run-id.ts";
+import { claimedElsewhere } from "../support/claimed-elsewhere.ts";
 import { plantRequest } from "../support/forged.ts";
 import { rejectionCode } from "../support/rejection.ts";
 import { agent, plainGrants, twoGateways, type TwoGateways } from "../support/two-gateways.ts";
@@ -199,17 +200,7 @@ describe("says of a request what a pass then does:", () => {
         await box.state.seeVersion("trust", 5);
       },
     ],
-    [
-      "STATE_ELSEWHERE",
-      () =>
-        box.state.noteOwner({
-          begunMs: two.clock.now(),
-          bornMs: 0,
-          generation: 9,
-          claimedMs: null,
-          elsewhere: true,
-        }),
-    ],
+    ["STATE_ELSEWHERE", () => claimedElsewhere(box.state, two.clock.now())],
     ["CLOCK_BEHIND", () => two.clock.jump(-2 * limits.clockStepMs)],
   ])("waits %s while admission stops", async (code, stop) => {
     plantRequest(two, { iatIn: -60 });

@@ -5,6 +5,7 @@ import type { Mailbox } from "../../src/mailbox/mailbox.ts";
 import { cancelRun, enqueue, repeatCancel, sendIfDue } from "../../src/mailbox/send.ts";
 import { requestDigestOf } from "../../src/protocol/run-id.ts";
 import type { OutboxRecord } from "../../src/state/outbox.ts";
+import { claimedElsewhere } from "../support/claimed-elsewhere.ts";
 import { runOf } from "../support/receipts.ts";
 import { agent, bytesAt, codeOf, twoGateways, type TwoGateways } from "../support/two-gateways.ts";
 
@@ -192,12 +193,5 @@ describe("cancelling", () => {
 });
 
 function elsewhere(): Promise<void> {
-  const begunMs = two.clock.now();
-  return box.state.noteOwner({
-    begunMs,
-    bornMs: 0,
-    generation: 2,
-    claimedMs: null,
-    elsewhere: true,
-  });
+  return claimedElsewhere(box.state, two.clock.now());
 }

@@ -6,6 +6,7 @@ import type { Mailbox } from "../../src/mailbox/mailbox.ts";
 import { commitStart, type LastLook } from "../../src/mailbox/start.ts";
 import { toSeconds } from "../../src/base/clock.ts";
 import type { Receipt } from "../../src/protocol/receipt.ts";
+import { claimedElsewhere } from "../support/claimed-elsewhere.ts";
 import { digestOf, receiptWith } from "../support/receipts.ts";
 import { codeOf, twoGateways, type TwoGateways } from "../support/two-gateways.ts";
 
@@ -116,14 +117,7 @@ describe("nothing is started", () => {
 
   it("by a state that no longer serves the name", async () => {
     const receipt = await admitted();
-    const begunMs = two.clock.now();
-    await box.state.noteOwner({
-      begunMs,
-      bornMs: 0,
-      generation: 9,
-      claimedMs: null,
-      elsewhere: true,
-    });
+    await claimedElsewhere(box.state, two.clock.now());
     expect(await codeOf(two.clock, start(receipt))).toBe("STATE_ELSEWHERE");
     expect(two.doer.onlyReceipt.state).toBe("admitted");
   });
