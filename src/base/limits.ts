@@ -4,11 +4,16 @@ const minute = 60 * second;
 const hour = 60 * minute;
 const day = 24 * hour;
 
+/** Bounds the difference of any two clocks of a realm. */
+const skewMs = 5 * minute;
+/** A clock may be set back by so much, as time services do, without stopping admission. */
+const clockStepMs = 10 * second;
+/** How old a look at the owner keys may be when something is admitted, taken over, started or ended. */
+const ownerLookMs = minute;
+
 export const limits = {
-  /** Bounds the difference of any two clocks of a realm. */
-  skewMs: 5 * minute,
-  /** A clock may be set back by so much, as time services do, without stopping admission. */
-  clockStepMs: 10 * second,
+  skewMs,
+  clockStepMs,
   defaultTtlMs: 24 * hour,
   maxTtlMs: 14 * day,
 
@@ -62,13 +67,12 @@ export const limits = {
   /** The headers that go to an agent besides Postern's own. */
   maxHeadersFileBytes: 16 * 1024,
 
-  /** How old a look at the owner keys may be when something is admitted, taken over, started or ended. */
-  ownerLookMs: minute,
+  ownerLookMs,
   /**
    * Requests signed within this time after a recovered state's claim may have run elsewhere: clocks differ, and
    * who served the name until then goes on for a look's age, by a clock that may be set back meanwhile.
    */
-  recoveryMs: 5 * minute + minute + 10 * second,
+  recoveryMs: skewMs + ownerLookMs + clockStepMs,
   ownerClaimMs: hour,
   ownerKeysPerLook: 1000,
   /** Own claims that stay below the newest, and how long each of them stays in any case. */

@@ -58,7 +58,7 @@ async function claim(
   try {
     await using gateway = await openGateway({ ...options, admits: false });
     await ensureOwner(gateway.mailbox);
-    return { bornMs: (await gateway.mailbox.state.overview()).bornMs };
+    return { bornMs: (await gateway.mailbox.state.owner()).bornMs };
   } catch (thrown) {
     const error = asPosternError(thrown);
     if (error.class === "store") return { unclaimed: error };

@@ -67,7 +67,7 @@ export function decideAdmission(candidate: Candidate, view: RunView): Admission 
   if (view.peer.receivedLastMinute >= candidate.maxRequestsPerMinute) {
     return { status: "waits", code: "QUOTA_REACHED" };
   }
-  if (view.bornMs > 0 && iat < view.bornMs + limits.recoveryMs) {
+  if (view.owner.bornMs > 0 && iat < view.owner.bornMs + limits.recoveryMs) {
     return answered(
       "interrupted",
       "STATE_LOST",

@@ -2,7 +2,7 @@ import type { ErrorCode } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { TerminalPayload } from "../protocol/frame.ts";
 import type { Receipt } from "../protocol/receipt.ts";
-import type { RunView } from "../state/state.ts";
+import type { OwnerView } from "../state/state.ts";
 import { isPastDeadline } from "./admission.ts";
 import { heldReceipt, type Lease } from "./lease.ts";
 import type { Mailbox } from "./mailbox.ts";
@@ -36,7 +36,8 @@ export async function commitStart(box: Mailbox, lease: Lease, look: LastLook): P
     if (receipt === undefined || receipt.state !== "admitted")
       return { answer: { status: "taken" } };
     requireOwner(view);
-    const instead = lostInRecovery(receipt, view) ?? reasonNotToStart(receipt, view.nowMs, look);
+    const instead =
+      lostInRecovery(receipt, view.owner) ?? reasonNotToStart(receipt, view.nowMs, look);
     if (instead !== undefined) {
       const terminal = signBareTerminal(box, lease.run, receipt.attempt, instead);
       const ended = endedReceipt(receipt, view.nowMs, terminal);
@@ -78,7 +79,7 @@ function reasonNotToStart(
 /** How a run ends that was open when the state was recovered: what has become of it since then is not known. */
 export function lostInRecovery(
   { receivedMs }: Receipt,
-  { bornMs }: Pick<RunView, "bornMs">,
+  { bornMs }: OwnerView,
 ): TerminalPayload | undefined {
   if (receivedMs > bornMs) return undefined;
   return failure(

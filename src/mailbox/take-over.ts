@@ -81,8 +81,7 @@ async function reasonAfterRecovery(
   options: TakeOverOptions,
 ): Promise<"gone" | undefined> {
   if (options.isOurs(receipt)) return undefined;
-  const bornMs = await box.state.stepRun(receipt, (view) => ({ answer: view.bornMs }));
-  return receipt.receivedMs <= bornMs ? "gone" : undefined;
+  return lostInRecovery(receipt, await box.state.owner()) && "gone";
 }
 
 /** A live worker may be paused or hung: past its longest run time and a grace, its run is not waited for. */
@@ -109,7 +108,7 @@ function outcomeOfTaken(
   options: TakeOverOptions,
 ): TerminalPayload | undefined {
   if (receipt.outcome !== null) return receipt.outcome;
-  const lost = lostInRecovery(receipt, view);
+  const lost = lostInRecovery(receipt, view.owner);
   if (lost !== undefined) return lost;
   if (receipt.state === "admitted") {
     // Deadline, expiry and trust are looked at by `commitStart`, as for any run that starts.

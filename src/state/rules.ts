@@ -64,14 +64,13 @@ export function passedMeta(meta: Meta, { atMs, code }: EndedPass): Meta {
 
 export function overviewOf(records: Records): Overview {
   const meta = records.meta();
-  const { highestClockMs, bornMs, lastPassMs, lastPassCode, lastGoodPassMs } = meta;
+  const { highestClockMs, lastPassMs, lastPassCode, lastGoodPassMs } = meta;
   return {
     received: records.receipts.overview(),
     asked: records.outbox.overview(),
     quarantine: records.quarantine.overview(),
     owner: ownerViewOf(meta),
     highestClockMs,
-    bornMs,
     lastPass: lastPassMs === null ? null : { atMs: lastPassMs, code: lastPassCode },
     lastGoodPassMs,
   };

@@ -101,11 +101,6 @@ export interface RunView {
   readonly nowMs: number;
   /** The highest clock value any committed step of this state has seen before. */
   readonly highestClockMs: number;
-  /**
-   * When the state was last recovered, or claimed the name first after that; 0 if never: requests signed before may
-   * have been run and forgotten.
-   */
-  readonly bornMs: number;
   readonly owner: OwnerView;
   /** The request's own receipt, or undefined. */
   readonly receipt: Receipt | undefined;
@@ -150,7 +145,10 @@ export interface OwnerLook {
 }
 
 export interface OwnerView {
-  /** As `RunView` says. */
+  /**
+   * When the state was last recovered, or claimed the name first after that; 0 if never: requests signed before may
+   * have been run and forgotten.
+   */
   readonly bornMs: number;
   /** The state was recovered and has not looked since: then the claims that stand are past ones. */
   readonly recovering: boolean;
@@ -178,8 +176,6 @@ export interface Overview {
   readonly owner: OwnerView;
   /** The highest clock value that any committed step has seen. */
   readonly highestClockMs: number;
-  /** When the state was last recovered, or claimed the name first after that; 0 if never. */
-  readonly bornMs: number;
   /** Null before the first. */
   readonly lastPass: EndedPass | null;
   /** When the last pass that went well ended; null before the first. */

@@ -269,7 +269,6 @@ function viewOf(run: SteppedRun, { receipts }: Records, { meta, nowMs }: Moment)
   return {
     nowMs,
     highestClockMs: meta.highestClockMs,
-    bornMs: meta.bornMs,
     owner: ownerViewOf(meta),
     receipt: receipts.get(run),
     get blocked() {

@@ -103,19 +103,19 @@ describe("one question at a time", () => {
     [
       "signed before the state was recovered",
       candidateWith(),
-      viewAt(nowMs, { bornMs: iat * 1000 + 1 }),
+      viewAt(nowMs, { owner: { ...owner, bornMs: iat * 1000 + 1 } }),
       "interrupted STATE_LOST",
     ],
     [
       "signed less than a skew and a look's age after the recovery",
       candidateWith(),
-      viewAt(nowMs, { bornMs: iat * 1000 - limits.recoveryMs + 1 }),
+      viewAt(nowMs, { owner: { ...owner, bornMs: iat * 1000 - limits.recoveryMs + 1 } }),
       "interrupted STATE_LOST",
     ],
     [
       "signed a skew and a look's age after the recovery",
       candidateWith(),
-      viewAt(nowMs, { bornMs: iat * 1000 - limits.recoveryMs }),
+      viewAt(nowMs, { owner: { ...owner, bornMs: iat * 1000 - limits.recoveryMs } }),
       "admitted",
     ],
     [
@@ -226,16 +226,15 @@ describe("the order of the questions", () => {
   const view = viewAt(tooLate, {
     receipt: receiptWith(),
     blocked: true,
-    bornMs: iat * 1000,
-    owner: { ...owner, elsewhere: true },
+    owner: { ...owner, bornMs: iat * 1000, elsewhere: true },
     highestClockMs: tooLate + limits.clockStepMs + 1,
   });
   const looked = viewAt(tooLate).owner;
   const withoutReceipt = { ...view, receipt: undefined };
-  const served = { ...withoutReceipt, owner: looked };
+  const served = { ...withoutReceipt, owner: { ...looked, bornMs: iat * 1000 } };
   const onTime = { ...served, highestClockMs: tooLate };
   const early = iat * 1000 - skewMs - 1;
-  const notBorn = { ...onTime, bornMs: 0 };
+  const notBorn = { ...onTime, owner: looked };
   const alone = { ...notBorn, blocked: false };
   const inTime = viewAt(nowMs);
   const notCancelled = { ...wrong, cancelled: false };

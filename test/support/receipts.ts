@@ -93,7 +93,6 @@ export function viewAt(nowMs: number, fields: Partial<RunView> = {}): RunView {
   return {
     nowMs,
     highestClockMs: nowMs,
-    bornMs: 0,
     owner: {
       bornMs: 0,
       recovering: false,

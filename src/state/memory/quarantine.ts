@@ -50,7 +50,7 @@ export class MemoryQuarantine implements Quarantine {
         bytes: held.reduce((sum, { bytes }) => sum + (bytes?.length ?? 0), 0),
         released: held.filter(({ released }) => released).length,
       }))
-      .toSorted((a, b) => (a.bucket < b.bucket ? -1 : 1));
+      .toSorted((a, b) => compare(a.bucket, b.bucket));
   }
 
   old(beforeMs: number, limit: number): string[] {

@@ -12,8 +12,9 @@ export interface SqliteOptions {
 }
 
 /**
- * One connection to a state's file, which must be there already: durable at commit where that is asked, beside any number of other processes of this machine.
- * Every method throws `STATE_BUSY`, `STATE_FULL`, `STATE_READ_ONLY`, `STATE_DAMAGED` or `INTERNAL`.
+ * One connection to a state's file, which must be there already: durable at commit where that is asked, beside any
+ * number of other processes of this machine. Every method throws `STATE_BUSY`, `STATE_FULL`, `STATE_READ_ONLY`,
+ * `STATE_DAMAGED` or `INTERNAL`.
  *
  * No other code of the process may open the file, not even to read it: closing any descriptor of a file drops
  * the locks that the process holds on it (POSIX fcntl), SQLite's as well.

@@ -112,10 +112,10 @@ export const admissionMutations: readonly Mutation[] = [
     edits: [
       {
         file: admission,
-        find: `  if (view.bornMs > 0 && iat < view.bornMs + limits.recoveryMs) {`,
+        find: `  if (view.owner.bornMs > 0 && iat < view.owner.bornMs + limits.recoveryMs) {`,
         replace: `  if (now >= exp + limits.skewMs && now < exp + 2 * limits.skewMs)
     return answered("expired", "EXPIRED", "the request expired before it was admitted");
-  if (view.bornMs > 0 && iat < view.bornMs + limits.recoveryMs) {`,
+  if (view.owner.bornMs > 0 && iat < view.owner.bornMs + limits.recoveryMs) {`,
       },
     ],
   },
@@ -126,7 +126,7 @@ export const admissionMutations: readonly Mutation[] = [
     edits: [
       {
         file: admission,
-        find: `  if (view.bornMs > 0 && iat < view.bornMs + limits.recoveryMs) {`,
+        find: `  if (view.owner.bornMs > 0 && iat < view.owner.bornMs + limits.recoveryMs) {`,
         replace: `  if (false) {`,
       },
     ],
@@ -138,8 +138,8 @@ export const admissionMutations: readonly Mutation[] = [
     edits: [
       {
         file: admission,
-        find: `iat < view.bornMs + limits.recoveryMs`,
-        replace: `iat < view.bornMs`,
+        find: `iat < view.owner.bornMs + limits.recoveryMs`,
+        replace: `iat < view.owner.bornMs`,
       },
     ],
   },

@@ -126,7 +126,7 @@ export const ownerMutations: readonly Mutation[] = [
     edits: [
       {
         file: start,
-        find: `lostInRecovery(receipt, view) ?? reasonNotToStart`,
+        find: `lostInRecovery(receipt, view.owner) ?? reasonNotToStart`,
         replace: `reasonNotToStart`,
       },
     ],
