@@ -35,6 +35,9 @@ const realm = parseRealm("bench");
 const machine = "bench";
 export const agent = parseAgentName("echo");
 
+/** What only one pass of many does, no pass does: all are alike. */
+export const unremarkable: Random = { bytes: systemRandom.bytes, fraction: () => 0.5 };
+
 /** A gateway's name and the secret behind its key. */
 export interface Identity {
   readonly name: GatewayName;

@@ -1,10 +1,9 @@
 import { limits } from "../../src/base/limits.ts";
-import { systemRandom, type Random } from "../../src/base/random.ts";
 import { poll } from "../../src/gateway/poll.ts";
 import { answered, requireSuccess, sending } from "./asking.ts";
 import { numberText, roundsOf, type Benchmark, type Setting } from "./benchmark.ts";
 import { fillAsked, fillReceived, type FinishedRuns } from "./finished-runs.ts";
-import { agents, openPair, type BenchGateway, type Pair } from "./gateways.ts";
+import { agents, openPair, unremarkable, type BenchGateway, type Pair } from "./gateways.ts";
 import { mean, requestCells, requestColumns, since, type Requests } from "./requests.ts";
 import { inTurn, msCell, Series, spreadCells, spreadColumns, timed } from "./series.ts";
 
@@ -134,6 +133,3 @@ function openFilled(setting: Setting, name: string, finished: FinishedRuns): Pro
     fillCallee: (file, caller) => fillReceived(file, caller, finished),
   });
 }
-
-/** What only one pass of many does, no pass does: all are alike. */
-const unremarkable: Random = { bytes: systemRandom.bytes, fraction: () => 0.5 };
