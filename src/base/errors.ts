@@ -115,10 +115,17 @@ export type ErrorClass = (typeof codeClasses)[ErrorCode];
 export class PosternError extends Error {
   override readonly name = "PosternError";
   readonly code: ErrorCode;
+  /** How long the other side asks to be left alone, in milliseconds, where it said so. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options?: { cause?: unknown; retryAfterMs?: number | undefined },
+  ) {
     super(message, options);
     this.code = code;
+    this.retryAfterMs = options?.retryAfterMs;
   }
 
   get class(): ErrorClass {

@@ -16,9 +16,9 @@ export interface RetryOptions {
 
 /**
  * Repeats calls that failed with one of `retryableStoreCodes`, and a denied `put` a few times, with growing,
- * jittered waits. A `put` whose
- * first attempt took effect but lost its response says `exists` from the second one: whoever needs to know
- * whose object lies there reads it back.
+ * jittered waits, after those that the store asks for; but a call that is asked to wait for longer than
+ * `limits.storeRetryMaxMs` fails at once. A `put` whose first attempt took effect but lost its response says
+ * `exists` from the second one: whoever needs to know whose object lies there reads it back.
  */
 export function retryStore(
   store: Store,
@@ -40,8 +40,10 @@ export function retryStore(
           const mayBeRace = operation === "put" && error.code === "STORE_DENIED";
           const mostAttempts = mayBeRace ? limits.deniedPutAttempts : attempts;
           const passes = mayBeRace || retryableStoreCodes.has(error.code);
-          if (!passes || attemptNumber >= mostAttempts) return false;
-          await clock.sleep(delayMs(attemptNumber, random), signal);
+          const { retryAfterMs = 0 } = error;
+          if (!passes || attemptNumber >= mostAttempts || retryAfterMs > limits.storeRetryMaxMs)
+            return false;
+          await clock.sleep(retryAfterMs + delayMs(attemptNumber, random), signal);
           return true;
         },
       },

@@ -3,6 +3,7 @@ import { utf8 } from "../../src/base/bytes.ts";
 import { PosternError, type ErrorCode } from "../../src/base/errors.ts";
 import { limits } from "../../src/base/limits.ts";
 import type { Random } from "../../src/base/random.ts";
+import { aroundStore } from "../../src/store/around.ts";
 import { faultStore, type FaultPlan } from "../../src/store/fault.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 import { meterStore } from "../../src/store/meter.ts";
@@ -100,6 +101,26 @@ describe("the waits between attempts", () => {
   it("double from storeRetryMinMs to storeRetryMaxMs, jittered down to half", async () => {
     expect(await waits(1)).toEqual([100, 200, 400, 800, 1600, 3200, 5000, 5000]);
     expect(await waits(0)).toEqual([50, 100, 200, 400, 800, 1600, 2500, 2500]);
+  });
+
+  const asking = (retryAfterMs: number) => {
+    const { clock, store } = setUp(() => undefined);
+    const busy = aroundStore(store, () =>
+      Promise.reject(new PosternError("STORE_BUSY", "busy", { retryAfterMs })),
+    );
+    return { clock, store: retryStore(busy, { clock, random: random(1), attempts: 3 }) };
+  };
+
+  it("begin after the time that the store asks to be left alone", async () => {
+    const { clock, store } = asking(3000);
+    expect(await rejectionCode(store.get(key, { maxBytes: 1 }))).toBe("STORE_BUSY");
+    expect(clock.slept).toEqual([3100, 3200]);
+  });
+
+  it("are none where it asks for more than storeRetryMaxMs: another pass finds it again", async () => {
+    const { clock, store } = asking(limits.storeRetryMaxMs + 1);
+    expect(await rejectionCode(store.get(key, { maxBytes: 1 }))).toBe("STORE_BUSY");
+    expect(clock.slept).toEqual([]);
   });
 });
 

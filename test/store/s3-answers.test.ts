@@ -141,6 +141,58 @@ describe("an S3 error answer", () => {
   });
 });
 
+describe("an answer that asks to be left alone", () => {
+  const date = "Sun, 06 Nov 1994 08:49:37 GMT";
+
+  it.each([
+    { said: "in seconds", "retry-after": "120", date, waitMs: 120_000 },
+    {
+      said: "until a time, by its own clock",
+      "retry-after": "Sun, 06 Nov 1994 08:50:37 GMT",
+      date,
+      waitMs: 60_000,
+    },
+    {
+      said: "until a time that is over",
+      "retry-after": "Sun, 06 Nov 1994 08:48:37 GMT",
+      date,
+      waitMs: 0,
+    },
+    {
+      said: "until a time of an unknown clock",
+      "retry-after": "Sun, 06 Nov 1994 08:50:37 GMT",
+      date: "now",
+      waitMs: undefined,
+    },
+    { said: "for a number with a sign", "retry-after": "-1", date: "now", waitMs: undefined },
+    {
+      said: "for longer than a number goes",
+      "retry-after": "9".repeat(400),
+      date,
+      waitMs: undefined,
+    },
+    { said: "for nothing that is a time", "retry-after": "soon", date, waitMs: undefined },
+  ])("$said", async ({ waitMs, said: _said, ...headers }) => {
+    for (const status of [429, 503]) {
+      handler = (_request, response) =>
+        response.writeHead(status, headers).end("<html>busy</html>");
+      for (const operation of operations) {
+        const refused = await rejection(calls[operation]());
+        expect(refused, `${operation} ${status}`).toMatchObject({
+          code: "STORE_BUSY",
+          retryAfterMs: waitMs,
+        });
+      }
+    }
+  });
+
+  it("is not heard where it is not about being busy", async () => {
+    handler = (_request, response) => response.writeHead(403, { "retry-after": "1" }).end();
+    const refused = await rejection(calls.put());
+    expect(refused).toMatchObject({ code: "STORE_DENIED", retryAfterMs: undefined });
+  });
+});
+
 describe("put", () => {
   it("asks for if-none-match, says created on 200 and exists on 412", async () => {
     handler = (_request, response) => response.writeHead(200).end();

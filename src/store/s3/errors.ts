@@ -1,4 +1,6 @@
+import { z } from "zod";
 import { PosternError, type ErrorCode } from "../../base/errors.ts";
+import { retryAfterOf } from "./retry-after.ts";
 
 type Verdict = readonly [ErrorCode, string];
 
@@ -46,6 +48,12 @@ const verdictsByName: Readonly<Record<string, Verdict>> = {
 const tlsRemedy =
   "its certificate is not trusted: set NODE_EXTRA_CA_CERTS, or correct the endpoint";
 
+/** Undefined of what is no refusal by an S3 store. */
+function verdictOf({ name, status = 0 }: Failure): Verdict | undefined {
+  const byName = Object.hasOwn(verdictsByName, name) ? verdictsByName[name] : undefined;
+  return byName ?? (status >= 300 ? verdictByStatus(status) : undefined);
+}
+
 function verdictByStatus(status: number): Verdict {
   if (status === 401 || status === 403) return ["STORE_DENIED", credentialsRemedy];
   if (status === 404) return ["STORE_MISSING", "check the endpoint and the bucket's name"];
@@ -70,20 +78,30 @@ interface Failure {
   readonly status: number | undefined;
   /** The system's code, where there was none. */
   readonly errno: string | undefined;
+  /** How long the answer asks to be left alone. */
+  readonly retryAfterMs: number | undefined;
 }
+
+const failureSchema = z
+  .object({
+    name: z.string().catch("unknown"),
+    code: z.string().optional().catch(undefined),
+    $metadata: z.object({ httpStatusCode: z.number().optional() }).optional().catch(undefined),
+    $response: z
+      .object({ headers: z.record(z.string(), z.unknown()) })
+      .optional()
+      .catch(undefined),
+  })
+  .catch({ name: "unknown" });
 
 export function failureOf(thrown: unknown): Failure {
-  if (!(thrown instanceof Error)) return { name: "unknown", status: undefined, errno: undefined };
-  const errno = "code" in thrown && typeof thrown.code === "string" ? thrown.code : undefined;
-  return { name: thrown.name, status: statusOf(thrown), errno };
-}
-
-function statusOf(error: Error): number | undefined {
-  if (!("$metadata" in error)) return undefined;
-  const { $metadata: metadata } = error;
-  if (typeof metadata !== "object" || metadata === null || !("httpStatusCode" in metadata))
-    return undefined;
-  return typeof metadata.httpStatusCode === "number" ? metadata.httpStatusCode : undefined;
+  const { name, code, $metadata: metadata, $response: response } = failureSchema.parse(thrown);
+  return {
+    name,
+    status: metadata?.httpStatusCode,
+    errno: code,
+    retryAfterMs: response === undefined ? undefined : retryAfterOf(response.headers),
+  };
 }
 
 /**
@@ -92,32 +110,39 @@ function statusOf(error: Error): number | undefined {
  */
 export function s3Error(thrown: unknown, what: string): PosternError {
   if (thrown instanceof PosternError) return thrown;
-  const { name, status, errno } = failureOf(thrown);
+  const failure = failureOf(thrown);
+  const { status, errno } = failure;
   // Of an answer that broke off only the head is known, and that may be of anything.
   if (status !== undefined && errno !== undefined && brokenOff.has(errno)) {
     return new PosternError("STORE_UNREACHABLE", `${what}: the answer broke off: try again`);
   }
-  const shownName = /^\w{1,64}$/.test(name) ? name : "an unreadable code";
-  const byName = Object.hasOwn(verdictsByName, name) ? verdictsByName[name] : undefined;
-  if (byName !== undefined || (status !== undefined && status >= 300)) {
-    const [code, remedy] = byName ?? verdictByStatus(status ?? 0);
-    const shownStatus = status === undefined ? "" : ` (HTTP ${status})`;
-    return new PosternError(code, `${what}: ${shownName}${shownStatus}: ${remedy}`);
-  }
+  const verdict = verdictOf(failure);
+  if (verdict !== undefined) return refused(failure, verdict, what);
   if (status !== undefined) {
     return new PosternError("STORE_FAILED", `${what}: the answer is not S3's: check the endpoint`);
   }
   if (errno !== undefined && /CERT|SELF_SIGNED|^UNABLE_TO_|^ERR_TLS|^ERR_SSL/.test(errno)) {
     return new PosternError("STORE_FAILED", `${what}: ${errno}: ${tlsRemedy}`, { cause: thrown });
   }
-  if (errno !== undefined || name === "TimeoutError") {
+  if (errno !== undefined || failure.name === "TimeoutError") {
     return new PosternError(
       "STORE_UNREACHABLE",
       `${what}: ${errno ?? "no answer in time"}: check the endpoint and the network`,
       { cause: thrown },
     );
   }
-  return new PosternError("STORE_FAILED", `${what}: ${shownName}: see the cause`, {
+  return new PosternError("STORE_FAILED", `${what}: ${shownName(failure)}: see the cause`, {
     cause: thrown,
   });
+}
+
+function refused(failure: Failure, [code, remedy]: Verdict, what: string): PosternError {
+  const { status, retryAfterMs } = failure;
+  const shownStatus = status === undefined ? "" : ` (HTTP ${status})`;
+  const message = `${what}: ${shownName(failure)}${shownStatus}: ${remedy}`;
+  return new PosternError(code, message, code === "STORE_BUSY" ? { retryAfterMs } : {});
+}
+
+function shownName({ name }: Failure): string {
+  return /^\w{1,64}$/.test(name) ? name : "an unreadable code";
 }
