@@ -1,8 +1,7 @@
 import { once } from "node:events";
-import { Agent, createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
-import { forward, passOn, take, type Answer, type Taken } from "./forward.ts";
-import { close, listen } from "./listen.ts";
+import { errorAnswer, Proxy, respond, type Answer, type Taken } from "./proxy.ts";
 
 /** What can befall one request on its way to the store and back. */
 export const faultKinds = [
@@ -44,29 +43,23 @@ export interface FaultProxyOptions {
 /** Stands between a client and an S3. */
 export class FaultProxy implements AsyncDisposable {
   readonly #options: FaultProxyOptions;
-  readonly #target: URL;
-  readonly #agent = new Agent({ keepAlive: true });
-  readonly #server = createServer((request, response) => {
-    // A client that is gone is what some of the faults are about.
-    this.#serve(request, response).catch(() => response.destroy());
-  });
+  readonly #proxy: Proxy;
   readonly #late = new Set<Promise<unknown>>();
   readonly #counts = new Map<Fault, number>();
-  #endpoint = "";
 
   private constructor(options: FaultProxyOptions) {
     this.#options = options;
-    this.#target = new URL(options.target);
+    this.#proxy = new Proxy(options.target, (taken, response) => this.#serve(taken, response));
   }
 
   static async start(options: FaultProxyOptions): Promise<FaultProxy> {
     const proxy = new FaultProxy(options);
-    proxy.#endpoint = await listen(proxy.#server);
+    await proxy.#proxy.listen();
     return proxy;
   }
 
   get endpoint(): string {
-    return this.#endpoint;
+    return this.#proxy.endpoint;
   }
 
   /** How often each fault has happened. */
@@ -80,13 +73,12 @@ export class FaultProxy implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await close(this.#server);
+    await this.#proxy.stop();
     await this.settled();
-    this.#agent.destroy();
+    await this.#proxy[Symbol.asyncDispose]();
   }
 
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const taken = await take(request);
+  async #serve(taken: Taken, response: ServerResponse): Promise<void> {
     const fault = this.#options.draw(taken);
     if (fault !== undefined) this.#counts.set(fault, (this.#counts.get(fault) ?? 0) + 1);
     switch (fault) {
@@ -102,46 +94,42 @@ export class FaultProxy implements AsyncDisposable {
         this.#later(taken);
         return;
       case "repeat-request":
-        await this.#forward(taken);
-        respond(response, await this.#forward(taken));
+        await this.#proxy.forward(taken);
+        respond(response, await this.#proxy.forward(taken));
         return;
       case "delay-request":
         await delay(this.#options.delayMs());
-        respond(response, await this.#forward(taken));
+        respond(response, await this.#proxy.forward(taken));
         return;
       case "drop-response":
-        await this.#forward(taken);
+        await this.#proxy.forward(taken);
         response.destroy();
         return;
       case "cut-response":
-        respondHalf(response, await this.#forward(taken));
+        respondHalf(response, await this.#proxy.forward(taken));
         return;
       case "hang-response":
-        await this.#forward(taken);
+        await this.#proxy.forward(taken);
         return;
       case "busy":
-        respond(response, slowDown);
+        respond(response, errorAnswer(503, "SlowDown"));
         return;
       case undefined:
-        respond(response, await this.#forward(taken));
+        respond(response, await this.#proxy.forward(taken));
     }
   }
 
   #later(taken: Taken): void {
     const late = delay(this.#options.delayMs())
-      .then(() => this.#forward(taken))
+      .then(() => this.#proxy.forward(taken))
       .catch(() => undefined)
       .finally(() => this.#late.delete(late));
     this.#late.add(late);
   }
 
-  #forward(taken: Taken): Promise<Answer> {
-    return forward(this.#target, this.#agent, taken);
-  }
-
   /** Resolves once the store has had what it gets of it. */
   async #forwardHalf(taken: Taken): Promise<void> {
-    const forwarded = passOn(this.#target, this.#agent, taken);
+    const forwarded = this.#proxy.begin(taken);
     const over = once(forwarded, "close");
     forwarded.on("error", () => undefined);
     forwarded.flushHeaders();
@@ -150,18 +138,6 @@ export class FaultProxy implements AsyncDisposable {
     );
     await over;
   }
-}
-
-const slowDown: Answer = {
-  status: 503,
-  headers: { "content-type": "application/xml" },
-  body: Buffer.from(
-    "<Error><Code>SlowDown</Code><Message>Reduce your request rate</Message></Error>",
-  ),
-};
-
-function respond(response: ServerResponse, { status, headers, body }: Answer): void {
-  response.writeHead(status, headers).end(body);
 }
 
 function respondHalf(response: ServerResponse, { status, headers, body }: Answer): void {

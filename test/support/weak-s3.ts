@@ -1,14 +1,7 @@
-import {
-  Agent,
-  createServer,
-  type IncomingMessage,
-  type OutgoingHttpHeaders,
-  type ServerResponse,
-} from "node:http";
+import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { PutObjectCommand } from "@aws-sdk/client-s3";
 import type { TestBucket } from "./bucket.ts";
-import { forward, take, type Answer, type Taken } from "./forward.ts";
-import { close, listen } from "./listen.ts";
+import { errorAnswer, Proxy, respond, type Answer, type Taken } from "./proxy.ts";
 import type { S3UnderTest } from "./s3-server.ts";
 
 /** What a store may lack, or do wrong; nothing of it unless told. */
@@ -46,28 +39,23 @@ interface Deleted {
 export class WeakS3 implements AsyncDisposable {
   weaknesses: Weaknesses = {};
   readonly #bucket: TestBucket;
-  readonly #target: URL;
-  readonly #agent = new Agent({ keepAlive: true });
-  readonly #server = createServer((request, response) => {
-    this.#serve(request, response).catch(() => response.destroy());
-  });
+  readonly #proxy: Proxy;
   readonly #deleted = new Map<string, Deleted>();
   readonly #asked: Asked[] = [];
-  #endpoint = "";
 
   private constructor(at: S3UnderTest, bucket: TestBucket) {
     this.#bucket = bucket;
-    this.#target = new URL(at.endpoint);
+    this.#proxy = new Proxy(at.endpoint, (taken, response) => this.#serve(taken, response));
   }
 
   static async start(at: S3UnderTest, bucket: TestBucket): Promise<WeakS3> {
     const weak = new WeakS3(at, bucket);
-    weak.#endpoint = await listen(weak.#server);
+    await weak.#proxy.listen();
     return weak;
   }
 
   get endpoint(): string {
-    return this.#endpoint;
+    return this.#proxy.endpoint;
   }
 
   /** What it was asked for since this was last looked at. */
@@ -76,37 +64,37 @@ export class WeakS3 implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await close(this.#server);
-    this.#agent.destroy();
+    await this.#proxy[Symbol.asyncDispose]();
   }
 
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const taken = await take(request);
-    const { pathname } = new URL(taken.path, this.#endpoint);
+  async #serve(taken: Taken, response: ServerResponse): Promise<void> {
+    const { pathname } = new URL(taken.path, this.endpoint);
     const path = decodeURIComponent(pathname.slice(`/${this.#bucket.name}/`.length));
     const asked: Asked = { method: taken.method, key: path === "" ? undefined : path };
     this.#asked.push(asked);
     const said = this.weaknesses.says?.(asked);
-    const answer = said === undefined ? await this.#answer(taken, asked.key) : errorAnswer(said);
-    response.writeHead(answer.status, answer.headers).end(answer.body);
+    const answer =
+      said === undefined
+        ? await this.#answer(taken, asked.key)
+        : errorAnswer(said.status, said.code, said.headers);
+    respond(response, answer);
   }
 
   async #answer(taken: Taken, key: string | undefined): Promise<Answer> {
     const { method, body } = taken;
     const { conditionalWrites, readLagMs = 0 } = this.weaknesses;
-    if (key === undefined) return this.#withLag(await this.#forward(taken));
+    if (key === undefined) return this.#withLag(await this.#proxy.forward(taken));
     const old = this.#deleted.get(key);
     if (method === "GET" && old !== undefined && Date.now() - old.atMs < readLagMs)
       return old.before;
     if (method === "DELETE") await this.#remember(key);
     if (method === "PUT") {
       this.#deleted.delete(key);
-      if (conditionalWrites === "refused")
-        return errorAnswer({ status: 501, code: "NotImplemented" });
+      if (conditionalWrites === "refused") return errorAnswer(501, "NotImplemented");
       // Its signature is over the condition as well: it is put by somebody else.
       if (conditionalWrites === "ignored") return await this.#overwrite(key, body);
     }
-    return await this.#forward(taken);
+    return await this.#proxy.forward(taken);
   }
 
   async #overwrite(key: string, body: Buffer): Promise<Answer> {
@@ -144,10 +132,6 @@ export class WeakS3 implements AsyncDisposable {
     );
     return { ...answer, headers: { "content-type": "application/xml" }, body };
   }
-
-  #forward(taken: Taken): Promise<Answer> {
-    return forward(this.#target, this.#agent, taken);
-  }
 }
 
 function elementOf(xml: string, name: string): string {
@@ -158,9 +142,4 @@ function entryOf(key: string, size: number): string {
   const stamp = new Date().toISOString();
   const encoded = encodeURIComponent(key);
   return `<Contents><Key>${encoded}</Key><LastModified>${stamp}</LastModified><Size>${size}</Size></Contents>`;
-}
-
-function errorAnswer({ status, code, headers = {} }: Said): Answer {
-  const body = Buffer.from(`<Error><Code>${code}</Code><Message>weak</Message></Error>`);
-  return { status, headers: { ...headers, "content-type": "application/xml" }, body };
 }
