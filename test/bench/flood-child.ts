@@ -13,7 +13,7 @@ import { systemRandom } from "../../src/base/random.ts";
 import { poll } from "../../src/gateway/poll.ts";
 import { openStore, parseStoreUrl } from "../../src/store/open.ts";
 import { maxPeerRuns, maxRunsOfPass, type PassCost } from "./flood-callee.ts";
-import { agents, openBenchGateway, unremarkable, type Identity } from "./gateways.ts";
+import { agents, openBenchGateway, type Identity } from "./gateways.ts";
 import { since } from "./requests.ts";
 import { timed } from "./series.ts";
 
@@ -22,14 +22,7 @@ const [self, ...peers] = identities.map(identityOf);
 if (self === undefined) throw new Error("usage: flood-child STORE-URL FOLDER NAME=SEED...");
 
 const store = await openStore(parseStoreUrl(url), { clock: systemClock, random: systemRandom });
-await using gateway = await openBenchGateway({
-  self,
-  peers,
-  maxPeerRuns,
-  store,
-  folder,
-  random: unremarkable,
-});
+await using gateway = await openBenchGateway({ self, peers, maxPeerRuns, store, folder });
 for await (const line of createInterface(process.stdin)) {
   if (line !== "pass") continue;
   const before = gateway.requests();

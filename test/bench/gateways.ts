@@ -36,7 +36,7 @@ const machine = "bench";
 export const agent = parseAgentName("echo");
 
 /** What only one pass of many does, no pass does: all are alike. */
-export const unremarkable: Random = { bytes: systemRandom.bytes, fraction: () => 0.5 };
+const unremarkable: Random = { bytes: systemRandom.bytes, fraction: () => 0.5 };
 
 /** A gateway's name and the secret behind its key. */
 export interface Identity {
@@ -63,6 +63,7 @@ export interface GatewayOptions {
   /** Its state was made before, by another process. */
   readonly stands?: boolean;
   readonly clock?: Clock;
+  /** Without it, what only one pass of many does is done by none. */
   readonly random?: Random;
 }
 
@@ -87,7 +88,7 @@ export async function openBenchGateway({
   fill,
   stands = false,
   clock = systemClock,
-  random = systemRandom,
+  random = unremarkable,
 }: GatewayOptions): Promise<BenchGateway> {
   await mkdir(folder, { recursive: true });
   const metered = meterStore(driver);
@@ -159,7 +160,7 @@ export async function openPair(
   name: string,
   options: PairOptions = {},
 ): Promise<Pair> {
-  const { forgets = false, clock = systemClock, random = () => systemRandom } = options;
+  const { forgets = false, clock = systemClock, random = () => unremarkable } = options;
   const [hq, lab] = [newIdentity("hq"), newIdentity("lab")];
   const open = (self: Identity, peer: Identity, fill: PairOptions["fillCaller"]) =>
     openBenchGateway({

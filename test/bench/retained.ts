@@ -3,7 +3,7 @@ import { poll } from "../../src/gateway/poll.ts";
 import { answered, requireSuccess, sending } from "./asking.ts";
 import { numberText, roundsOf, type Benchmark, type Setting } from "./benchmark.ts";
 import { fillAsked, fillReceived, type FinishedRuns } from "./finished-runs.ts";
-import { agents, openPair, unremarkable, type BenchGateway, type Pair } from "./gateways.ts";
+import { agents, openPair, type BenchGateway, type Pair } from "./gateways.ts";
 import { mean, requestCells, requestColumns, since, type Requests } from "./requests.ts";
 import { inTurn, msCell, Series, spreadCells, spreadColumns, timed } from "./series.ts";
 
@@ -128,7 +128,6 @@ class Pass {
 
 function openFilled(setting: Setting, name: string, finished: FinishedRuns): Promise<Pair> {
   return openPair(setting, `retained-${name.replaceAll(/\W/g, "-")}`, {
-    random: () => unremarkable,
     fillCaller: (file, callee) => fillAsked(file, callee, finished),
     fillCallee: (file, caller) => fillReceived(file, caller, finished),
   });
