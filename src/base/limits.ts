@@ -100,6 +100,8 @@ export const limits = {
   troublesTellMs: minute,
 
   listPageKeys: 1000,
+  /** How often one end is signed again at a time, where others have taken its keys. */
+  reissuesPerPublish: 16,
   /** Open and unpublished runs looked at in one pass. */
   recoverPerPass: 10_000,
   /** Envelopes of one run that one look reads before it is the next run's turn. */

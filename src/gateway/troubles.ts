@@ -5,7 +5,7 @@ import { printable } from "../base/printable.ts";
 import { isOwnTrustCode } from "../mailbox/grants.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
 import { inboxPrefix } from "../protocol/object-key.ts";
-import { retryableStoreCodes, wholeStoreCodes } from "../store/store.ts";
+import { wholeStoreCodes } from "../store/store.ts";
 
 /** The subject of a trouble that is this gateway's own: it stands in the way of all peers alike. */
 const ownSubject = "";
@@ -123,12 +123,12 @@ export function isOfOneRun({ code, class: kind }: PosternError): boolean {
 }
 
 /**
- * A failure as `isOfOneRun` can judge it: what a store says that is away, it may also say of one object that it
- * cannot give out. Where it answers otherwise, it is `STORE_FAILED`.
+ * A failure as `isOfOneRun` can judge it: what a store says that is away, or not there, it may also say of one
+ * object that it cannot give out. Where it answers otherwise, it is `STORE_FAILED`.
  */
 export async function toldApart(box: Mailbox, thrown: unknown): Promise<PosternError> {
   const error = asPosternError(thrown);
-  if (!retryableStoreCodes.has(error.code)) return error;
+  if (!wholeStoreCodes.has(error.code)) return error;
   try {
     await box.store.list({ prefix: inboxPrefix(box.self), limit: 1 });
   } catch {

@@ -140,6 +140,8 @@ async function settle(
   entrant: Entrant,
   lookedBack?: number,
 ): Promise<AdmitResult> {
+  // What was read on the way may have taken the store longer than a look is good for.
+  await ensureOwner(box);
   const { candidate, receipt, request } = entrant;
   const settled = await box.state.stepRun<Settled>(
     receipt,

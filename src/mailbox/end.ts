@@ -1,4 +1,5 @@
 import { PosternError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
 import { parseEnvelope } from "../protocol/envelope.ts";
 import type { TerminalPayload } from "../protocol/frame.ts";
 import { objectKey } from "../protocol/object-key.ts";
@@ -68,11 +69,12 @@ export async function republishEnding(box: Mailbox, receipt: Receipt): Promise<v
 /**
  * Publishes a committed end: puts the terminal, deletes the request, commits that both are done. May be
  * repeated by anyone at any time. Where other bytes stand at the terminal's key, or its signing key is no
- * longer ours, the same outcome is signed again for the next attempt; never another outcome.
+ * longer ours, the same outcome is signed again for the next attempt; never another outcome. Rejects with
+ * `FRAME_CHAIN_BROKEN` where very many of them are taken: the next call goes on behind those.
  */
 export async function publishEnding(box: Mailbox, receipt: Receipt): Promise<void> {
   let ended = receipt;
-  for (;;) {
+  for (let reissues = 0; ; reissues += 1) {
     const terminal = ended.ended?.terminal;
     if (terminal === undefined)
       throw new PosternError("INTERNAL", "a run that has not ended has no ending to publish");
@@ -86,6 +88,9 @@ export async function publishEnding(box: Mailbox, receipt: Receipt): Promise<voi
         "other bytes stand at a terminal's key: signing it again for the next attempt",
       );
     }
+    if (reissues === limits.reissuesPerPublish) throw attemptsTaken(ended);
+    // The store may have taken longer over the terminal than a look is good for.
+    await ensureOwner(box);
     const again = await reissue(box, ended, terminal.attempt);
     // Another process has published it long ago: retention took it meanwhile.
     if (again === undefined) return;
@@ -97,6 +102,11 @@ export async function publishEnding(box: Mailbox, receipt: Receipt): Promise<voi
     objectKey({ kind: "request", to: box.self, from: ended.from, runId: ended.runId }),
   );
   if (ended.ended?.acknowledged !== true) await acknowledge(box, ended);
+}
+
+function attemptsTaken({ runId, attempt }: Receipt): PosternError {
+  const what = `other bytes stand at the terminals of run ${runId}, up to attempt ${attempt}`;
+  return new PosternError("FRAME_CHAIN_BROKEN", `${what}: it is tried again behind them`);
 }
 
 function isSignedByUs(box: Mailbox, terminal: SignedTerminal): boolean {

@@ -39,8 +39,9 @@ export async function takeOver(
 ): Promise<TakenOver> {
   const why = reasonToTake(box, seen, options) ?? (await reasonAfterRecovery(box, seen, options));
   if (why === undefined) return { status: "left" };
-  await ensureOwner(box);
   const cancelled = seen.outcome === null && (await readCancel(box, seen));
+  // Last: the store may have taken longer over the cancel than a look is good for.
+  await ensureOwner(box);
   return box.state.stepRun<TakenOver>(seen, (view) => {
     const { receipt } = view;
     if (receipt === undefined || !isUnchanged(receipt, seen)) return { answer: { status: "left" } };

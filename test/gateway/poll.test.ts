@@ -249,7 +249,7 @@ describe("what is wrong with one object", () => {
     expect((await pass(two.clock, asker)).closed).toBe(1);
   });
 
-  it.each(["STORE_BUSY", "STORE_UNREACHABLE"] as const)(
+  it.each(["STORE_BUSY", "STORE_UNREACHABLE", "STORE_MISSING"] as const)(
     "such as an answer of which the store says %s, keeps no other run from being closed",
     async (code) => {
       const bad = await two.asks(asker, "hi");
@@ -263,16 +263,19 @@ describe("what is wrong with one object", () => {
     },
   );
 
-  it("such as a request that the store cannot give out, is a problem of the report and passed over", async () => {
-    const bad = plantRequest(two, { idempotencyKey: "bad" });
-    await two.asks(asker, "hi");
-    two.doer.trouble = ({ operation, name }) =>
-      operation === "get" && name === bad.key ? { when: "before", code: "STORE_BUSY" } : undefined;
-    const report = await pass(two.clock, doer);
-    expect([report.admitted, codesOf(report)]).toEqual([1, ["STORE_FAILED"]]);
-    two.doer.trouble = () => undefined;
-    expect((await pass(two.clock, doer)).admitted).toBe(1);
-  });
+  it.each(["STORE_BUSY", "STORE_MISSING", "STORE_CLOCK_SKEW"] as const)(
+    "such as a request of which the store says %s, is a problem of the report and passed over",
+    async (code) => {
+      const bad = plantRequest(two, { idempotencyKey: "bad" });
+      await two.asks(asker, "hi");
+      two.doer.trouble = ({ operation, name }) =>
+        operation === "get" && name === bad.key ? { when: "before", code } : undefined;
+      const report = await pass(two.clock, doer);
+      expect([report.admitted, codesOf(report)]).toEqual([1, ["STORE_FAILED"]]);
+      two.doer.trouble = () => undefined;
+      expect((await pass(two.clock, doer)).admitted).toBe(1);
+    },
+  );
 
   it("such as requests that the store is slow to fail at, is left for the next scan once this one has gone on for long", async () => {
     for (let number = 0; number < 40; number += 1)

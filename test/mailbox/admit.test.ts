@@ -10,6 +10,7 @@ import { cancelRun } from "../../src/mailbox/send.ts";
 import { parseEnvelope } from "../../src/protocol/envelope.ts";
 import { decodeFrames } from "../../src/protocol/frame.ts";
 import { signingKeyFromSeed } from "../../src/protocol/keys.ts";
+import { digest16Of, objectKey } from "../../src/protocol/object-key.ts";
 import { requestKinds } from "../../src/protocol/request.ts";
 import { claimedElsewhere } from "../support/claimed-elsewhere.ts";
 import { plantFrames, plantRequest, started, says, framesKeyOf } from "../support/forged.ts";
@@ -258,6 +259,18 @@ describe("a cancel", () => {
     two.store.plant(cancel, utf8("anything"));
     expect(await admitAll()).toEqual(["admitted"]);
   });
+});
+
+it("a cancel that the store is slow to give out keeps its request from nothing", async () => {
+  const { runId, requestDigest } = plantRequest(two);
+  const [to, from] = [two.doer.name, two.asker.name];
+  const digest16 = digest16Of(requestDigest);
+  two.store.plant(objectKey({ kind: "cancel", to, from, runId, digest16 }), utf8("junk"));
+  two.doer.trouble = ({ operation, name }) => {
+    if (operation === "get" && name.endsWith(".cancel")) two.clock.jump(limits.ownerLookMs);
+    return undefined;
+  };
+  expect(await admitAll()).toEqual(["admitted"]);
 });
 
 describe("what may change leaves the request where it is", () => {

@@ -160,6 +160,30 @@ describe("other bytes at the terminal's key", () => {
     expect(await saidAt(2)).toEqual(succeeded);
   });
 
+  it("are gone around in bounded steps, however many of them there are", async () => {
+    const taken = 2 * limits.reissuesPerPublish;
+    for (let attempt = 1; attempt <= taken; attempt += 1)
+      two.store.plant(framesKeyOf(two.asker, two.doer, planted, attempt), utf8("not ours"));
+    const publishing = publishEnding(box, await ended());
+    expect(await codeOf(two.clock, publishing)).toBe("FRAME_CHAIN_BROKEN");
+    expect(two.doer.calls.filter((call) => call === "put frames").length).toBeLessThan(taken);
+    expect(await stands()).toBe(true);
+    await publishEnding(box, two.doer.onlyReceipt);
+    expect(await saidAt(taken + 1)).toEqual(succeeded);
+    expect(await stands()).toBe(false);
+  });
+
+  it("are gone around also where the store took longer than a look at the owner keys is good for", async () => {
+    two.store.plant(framesKeyOf(two.asker, two.doer, planted, 1), utf8("not ours"));
+    const committed = await ended();
+    two.doer.trouble = ({ operation }) => {
+      if (operation === "put") two.clock.jump(limits.ownerLookMs);
+      return undefined;
+    };
+    await publishEnding(box, committed);
+    expect(await saidAt(2)).toEqual(succeeded);
+  });
+
   it("lead two publishers to the same next attempt", async () => {
     two.store.plant(framesKeyOf(two.asker, two.doer, planted, 1), utf8("not ours"));
     const committed = await ended();

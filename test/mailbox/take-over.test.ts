@@ -104,6 +104,15 @@ describe("a cancel", () => {
   });
 });
 
+it("a cancel that the store is slow to give out keeps no run from being taken over", async () => {
+  const receipt = await left(running);
+  two.doer.trouble = ({ operation, name }) => {
+    if (operation === "get" && name.endsWith(".cancel")) two.clock.jump(limits.ownerLookMs);
+    return undefined;
+  };
+  expect(await told(receipt)).toBe("interrupted INTERRUPTED under 2");
+});
+
 describe("a run is left alone", () => {
   it("while its worker lives", async () => {
     expect(await told(await left({ ...running, worker: alive.liveness.self }))).toBe("left");
