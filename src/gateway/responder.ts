@@ -144,7 +144,8 @@ export class Responder {
     try {
       for await (const page of scanInbox(this.#box, scan.full)) {
         for (const cancel of page.cancels)
-          await this.#apart(cancel.name, () => this.#hearCancel(cancel));
+          if (!this.#isLeft(cancel.name.from, scan))
+            await this.#inTime(cancel.name, scan, () => this.#hearCancel(cancel));
         let left = page.waiting;
         do left = await this.#admitAll(left, scan);
         while (left.length > 0 && scan.mayGoOn() && (await this.#makesRoom(left, untilMs)));
@@ -166,7 +167,7 @@ export class Responder {
       // The same request may wait in the inbox and, released, in quarantine: the one is looked at after the other.
       while (this.#admissions.hasName(request.name)) await this.#admissions.oneDecided();
       if (scan.full.has(from)) this.#counts.waiting += 1;
-      else if (!scan.takesStrangers && this.#isStranger(from)) continue;
+      else if (this.#isLeft(from, scan)) continue;
       else if (!this.#hasRoomFor(request)) left.push(request);
       else if (!this.runs.hasName(request.name)) {
         if (!(await this.#mayAdmit(scan))) return [...left, ...waiting.slice(index)];
@@ -190,12 +191,22 @@ export class Responder {
 
   async #admitApart(waiting: Waiting, scan: Scan): Promise<void> {
     try {
-      const done = await this.#apart(waiting.name, () => this.#admit(waiting, scan));
-      // A store may take its time to fail: what else this sender has waits for the next scan.
-      if (!done && this.#box.clock.now() >= scan.untilMs) scan.full.add(waiting.name.from);
+      await this.#inTime(waiting.name, scan, () => this.#admit(waiting, scan));
     } catch (thrown) {
       scan.failure ??= asPosternError(thrown);
     }
+  }
+
+  /** A store may take its time to fail: what else a sender, or any stranger, has then waits for the next scan. */
+  async #inTime(
+    name: Pick<RunRef, "from" | "runId">,
+    scan: Scan,
+    work: () => Promise<void>,
+  ): Promise<void> {
+    const done = await this.#apart(name, work);
+    if (done || this.#box.clock.now() < scan.untilMs) return;
+    if (this.#isStranger(name.from)) scan.takesStrangers = false;
+    else scan.full.add(name.from);
   }
 
   async #admit(waiting: Waiting, scan: Scan): Promise<void> {
@@ -220,15 +231,14 @@ export class Responder {
           this.#counts.quarantined += 1;
           this.#noteTrouble(from, { code: result.code, message: quarantinedText });
         }
-        if (result.answer === "over-budget") {
-          scan.readInVain(waiting);
-          // Strangers' names cost nothing to invent: what else lies there under any of them stays unread.
-          if (this.#isStranger(from)) scan.takesStrangers = false;
-        }
+        if (result.answer !== "kept") scan.readInVain(from, result.read);
+        // Strangers' names cost nothing to invent: what else lies there under any of them stays unread.
+        if (result.answer === "over-budget" && this.#isStranger(from)) scan.takesStrangers = false;
         return;
       case "waits":
         this.#counts.waiting += 1;
         if (result.code === "QUOTA_REACHED") scan.full.add(from);
+        else scan.readInVain(from, result.read);
         this.#box.log.info({ run: waiting.name.runId, code: result.code }, "a request waits");
         return;
       case "gone":
@@ -284,6 +294,11 @@ export class Responder {
       return;
     }
     await dropSpentCancel(this.#box, listed, receipt);
+  }
+
+  /** Whether what a sender has waits for the next scan. */
+  #isLeft(sender: GatewayName, scan: Scan): boolean {
+    return scan.full.has(sender) || (!scan.takesStrangers && this.#isStranger(sender));
   }
 
   #isStranger(sender: GatewayName): boolean {

@@ -1,7 +1,6 @@
 import { limits } from "../base/limits.ts";
 import type { PosternError } from "../base/errors.ts";
 import type { GatewayName } from "../base/names.ts";
-import type { Waiting } from "../mailbox/admit.ts";
 
 /** Whether one more run may start, besides so many whose admission is on its way. */
 export type MayStart = (onTheirWay: number) => boolean;
@@ -16,7 +15,7 @@ export class Scan {
   /** False once the strangers' quarantine is full: what they sent stays unread. */
   takesStrangers = true;
   failure: PosternError | undefined;
-  /** Bytes that were read of a sender and could not be kept. */
+  /** Bytes that were read of a sender and have to be read again. */
   readonly #inVain = new Map<GatewayName, number>();
   #over = false;
 
@@ -35,9 +34,9 @@ export class Scan {
     return this.goesOn;
   }
 
-  /** What cannot be kept is read again by every scan, but not without bound. */
-  readInVain({ name: { from }, size }: Waiting): void {
-    const bytes = (this.#inVain.get(from) ?? 0) + Math.min(size, limits.maxEnvelopeBytes);
+  /** What can neither be kept nor dealt with yet is read again by every scan, but not without bound. */
+  readInVain(from: GatewayName, read: number): void {
+    const bytes = (this.#inVain.get(from) ?? 0) + read;
     this.#inVain.set(from, bytes);
     if (bytes >= limits.quarantineBytesPerPeer) this.full.add(from);
   }

@@ -41,8 +41,14 @@ export type AdmitResult =
   /** A receipt stands: it is ended and published again, or somebody works on it. */
   | { readonly status: "exists"; readonly receipt: Receipt }
   | { readonly status: "answered"; readonly code: string }
-  | { readonly status: "quarantined"; readonly code: ErrorCode; readonly answer: Quarantined }
-  | { readonly status: "waits"; readonly code: ErrorCode }
+  /** `read` says how many bytes were read of it. */
+  | {
+      readonly status: "quarantined";
+      readonly code: ErrorCode;
+      readonly answer: Quarantined;
+      readonly read: number;
+    }
+  | { readonly status: "waits"; readonly code: ErrorCode; readonly read: number }
   | { readonly status: "gone" };
 
 /**
@@ -79,12 +85,13 @@ async function admitFrom(
   const { from, runId } = waiting.name;
   if (waiting.size > limits.maxEnvelopeBytes) {
     const { size } = waiting;
-    return refuse(source, { from, bytes: null, size, error: tooLarge(size) });
+    return refuse(source, { from, bytes: null, size, error: tooLarge(size) }, 0);
   }
   const got = await source.read();
   if (got.status === "absent") return { status: "gone" };
   if (got.status === "unreadable") {
-    return refuse(source, { from, bytes: null, size: got.size, error: got.error });
+    const read = Math.min(got.size, limits.maxEnvelopeBytes);
+    return refuse(source, { from, bytes: null, size: got.size, error: got.error }, read);
   }
 
   const { bytes } = got;
@@ -101,7 +108,7 @@ async function admitFrom(
   } catch (thrown) {
     const error = asPosternError(thrown);
     if (error.class !== "trust" || isOwnTrustCode(error.code)) throw error;
-    return refuse(source, { from, bytes, size: bytes.length, error });
+    return refuse(source, { from, bytes, size: bytes.length, error }, bytes.length);
   }
   const asked = isListedFor(run, waiting.cancels) || isOld(box, waiting);
   const cancelled = asked && (await readCancel(box, run));
@@ -194,7 +201,7 @@ async function conclude(
     case "exists":
       return followReceipt(box, source, decided.receipt);
     case "waits":
-      return decided;
+      return { ...decided, read: receipt.request.length };
     case "answered":
       await publishEnding(box, receipt);
       return { status: "answered", code: decided.outcome.error?.code ?? decided.outcome.status };
@@ -219,15 +226,17 @@ async function followReceipt(
 function keepSilenced(source: RequestSource, { from, request }: Receipt): Promise<AdmitResult> {
   const what = "received so late that no answer would be believed";
   const error = new PosternError("RECEIVED_TOO_LATE", what);
-  return refuse(source, { from, bytes: request, size: request.length, error });
+  const refused = { from, bytes: request, size: request.length, error };
+  return refuse(source, refused, request.length);
 }
 
-async function refuse(source: RequestSource, refused: Omit<Refused, "key">): Promise<AdmitResult> {
-  return {
-    status: "quarantined",
-    code: refused.error.code,
-    answer: await source.refuse(refused),
-  };
+async function refuse(
+  source: RequestSource,
+  refused: Omit<Refused, "key">,
+  read: number,
+): Promise<AdmitResult> {
+  const answer = await source.refuse(refused);
+  return { status: "quarantined", code: refused.error.code, answer, read };
 }
 
 /** A listing tells of cancels only while it is fresh: a request may have waited long for its turn. */

@@ -1,10 +1,13 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { utf8 } from "../../src/base/bytes.ts";
 import { limits } from "../../src/base/limits.ts";
+import { parseGatewayName, parseRunId, type RunId } from "../../src/base/names.ts";
 import { poll, type PollReport } from "../../src/gateway/poll.ts";
 import type { Handler } from "../../src/handlers/handler.ts";
 import type { Mailbox } from "../../src/mailbox/mailbox.ts";
 import { cancelRun } from "../../src/mailbox/send.ts";
+import { digest16Of, objectKey, type ObjectName } from "../../src/protocol/object-key.ts";
+import { requestDigestOf } from "../../src/protocol/run-id.ts";
 import { claimedElsewhere } from "../support/claimed-elsewhere.ts";
 import { framesKeyOf, plantFrames, plantRequest, started, succeeds } from "../support/forged.ts";
 import {
@@ -26,6 +29,14 @@ beforeEach(() => {
   two = twoGateways();
   asker = two.asker.process();
   doer = two.doer.process();
+});
+
+const digest16 = digest16Of(requestDigestOf(utf8("a request")));
+const requestOfStranger = (runId: RunId, number: number): ObjectName => ({
+  kind: "request",
+  to: doer.self,
+  from: parseGatewayName(`stranger${number}`),
+  runId,
 });
 
 const codesOf = ({ problems }: PollReport) => problems.map(({ code }) => code);
@@ -287,6 +298,26 @@ describe("what is wrong with one object", () => {
     };
     expect((await pass(two.clock, doer)).waiting).toBeGreaterThan(10);
     expect(two.doer.calls.filter((call) => call === "get request").length).toBeLessThan(30);
+  });
+
+  it.each<[string, (runId: RunId, number: number) => ObjectName]>([
+    ["requests of invented senders", requestOfStranger],
+    ["cancels", (runId) => ({ kind: "cancel", to: doer.self, from: asker.self, runId, digest16 })],
+  ])("such as %s that the store is slow to fail at, is left alike", async (_what, nameOf) => {
+    for (let number = 0; number < 100; number += 1) {
+      const runId = parseRunId(requestDigestOf(utf8(`${number}`)));
+      two.store.plant(objectKey(nameOf(runId, number)), utf8("junk"));
+    }
+    two.clock.jump(limits.maxTtlMs + 4 * limits.skewMs);
+    two.doer.trouble = ({ operation }) => {
+      if (operation !== "get" && operation !== "delete") return undefined;
+      two.clock.jump(limits.scanMs / 16);
+      return { when: "before", code: "STORE_BUSY" };
+    };
+    await pass(two.clock, doer);
+    const made = calls().doer.filter((call) => !call.startsWith("list"));
+    expect(made.length).toBeGreaterThan(10);
+    expect(made.length).toBeLessThan(30);
   });
 
   it("such as a broken chain of frames, is a problem of the report", async () => {

@@ -8,6 +8,7 @@ import type { Mailbox } from "../../src/mailbox/mailbox.ts";
 import { digest16Of, objectKey } from "../../src/protocol/object-key.ts";
 import { requestDigestOf } from "../../src/protocol/run-id.ts";
 import { aroundStore } from "../../src/store/around.ts";
+import type { ListEntry, Store } from "../../src/store/store.ts";
 import { plantRequest } from "../support/forged.ts";
 import {
   hanger,
@@ -59,24 +60,46 @@ describe("a scan", () => {
     expect([responder.counts.admitted, two.doer.receipts]).toEqual([0, []]);
   });
 
-  it("reads no more of a peer than once more what its quarantine holds, where that is full", async () => {
-    const { maxEnvelopeBytes, quarantineBytesPerPeer, admissionsAtOnce } = limits;
-    const budget = quarantineBytesPerPeer / maxEnvelopeBytes;
-    for (let count = 0; count < 3 * budget; count += 1) {
-      const bytes = new Uint8Array(maxEnvelopeBytes).fill(count);
-      const runId = parseRunId(requestDigestOf(bytes));
-      two.store.plant(
-        objectKey({ kind: "request", to: two.doer.name, from: two.asker.name, runId }),
-        bytes,
-      );
-    }
-    for (const reads of [2 * budget, budget]) {
-      two.doer.calls.splice(0);
-      await two.clock.until(new Responder(doer, routes(sayer())).scan(always));
-      const got = two.doer.calls.filter((call) => call === "get request").length;
-      expect(got).toBeGreaterThanOrEqual(reads);
-      expect(got).toBeLessThanOrEqual(reads + admissionsAtOnce);
-    }
+  it.each([
+    ["where that is full", (entry: ListEntry) => entry],
+    ["whatever size the store says", (entry: ListEntry) => ({ ...entry, size: 1 })],
+  ])(
+    "reads no more of a peer than once more what its quarantine holds, %s",
+    async (_what, told) => {
+      const { maxEnvelopeBytes, quarantineBytesPerPeer, admissionsAtOnce } = limits;
+      const budget = quarantineBytesPerPeer / maxEnvelopeBytes;
+      const { store } = doer;
+      const list: Store["list"] = async (query) => {
+        const page = await store.list(query);
+        return { ...page, entries: page.entries.map(told) };
+      };
+      const box = { ...doer, store: { ...store, list } };
+      for (let count = 0; count < 3 * budget; count += 1) {
+        const bytes = new Uint8Array(maxEnvelopeBytes).fill(count);
+        const runId = parseRunId(requestDigestOf(bytes));
+        two.store.plant(
+          objectKey({ kind: "request", to: two.doer.name, from: two.asker.name, runId }),
+          bytes,
+        );
+      }
+      for (const reads of [2 * budget, budget]) {
+        two.doer.calls.splice(0);
+        await two.clock.until(new Responder(box, routes(sayer())).scan(always));
+        const got = two.doer.calls.filter((call) => call === "get request").length;
+        expect(got).toBeGreaterThanOrEqual(reads);
+        expect(got).toBeLessThanOrEqual(reads + admissionsAtOnce);
+      }
+    },
+  );
+
+  it("reads no more of a peer than that either, where it is signed for a time to come", async () => {
+    const text = "x".repeat(limits.maxEnvelopeBytes - 1024);
+    const most = limits.quarantineBytesPerPeer / text.length + limits.admissionsAtOnce;
+    for (let count = 0; count < 2 * most; count += 1)
+      plantRequest(two, { idempotencyKey: `${count}`, iatIn: 3600, text });
+    await two.clock.until(new Responder(doer, routes(sayer())).scan(always));
+    const got = two.doer.calls.filter((call) => call === "get request").length;
+    expect(got).toBeLessThanOrEqual(most + 1);
   });
 
   it("reads no more of a sender that has reached a quota", async () => {
