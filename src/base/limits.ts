@@ -170,7 +170,10 @@ export const limits = {
   followLooksPerAttempt: 5,
   /** The same for all attempts above, by listing. */
   followLooksPerList: 25,
-  /** Pages of that listing, and attempts that are read of it: of more, the highest and the lowest. */
+  /**
+   * Pages of that listing, and attempts that are read of it: of more, the highest and the lowest. As many objects
+   * that do not verify are read where a recovered state looks for attempts of its own.
+   */
   attemptPagesPerLook: 16,
   attemptsPerLook: 64,
   defaultMaxConcurrentRuns: 8,

@@ -129,9 +129,10 @@ async function listedClaims(box: Mailbox, generation: number): Promise<FoundClai
     startAfter,
   })) {
     const name = parseObjectKey(key);
-    if (name?.kind !== "owner" || name.generation <= generation) continue;
-    const read = await readObject(box.store, objectKey(name));
-    const claim = await verifiedClaim(box, name.generation, read);
+    const claim =
+      name?.kind === "owner" && name.generation > generation
+        ? await verifiedClaim(box, name.generation, await readObject(box.store, objectKey(name)))
+        : undefined;
     if (claim !== undefined) found.push(claim);
     else if (++forged >= limits.ownerKeysPerLook) throw ownerKeysFlooded(box);
   }

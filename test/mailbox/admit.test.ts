@@ -350,6 +350,20 @@ describe("after the state was recovered", () => {
     expect(two.doer.onlyReceipt.attempt).toBe(4);
   });
 
+  it("what was signed before waits where very many frames of its run are not ours: STORE_UNSAFE", async () => {
+    const planted = plantRequest(two);
+    plantFrames(two, { ...planted, attempt: 2, frames: [started(2)] });
+    for (let seq = 1; seq <= 1000; seq += 1) {
+      two.store.plant(framesKeyOf(two.asker, two.doer, planted, 2, seq), utf8("not ours"));
+      two.store.plant(framesKeyOf(two.asker, two.doer, planted, 5, seq), utf8("not ours"));
+    }
+    await box.state.recover();
+    expect(await codeOf(two.clock, admitAll())).toBe("STORE_UNSAFE");
+    const reads = two.doer.calls.filter((call) => call === "get frames");
+    expect(reads).toHaveLength(1 + limits.attemptsPerLook);
+    expect(two.doer.receipts).toEqual([]);
+  });
+
   it("what is signed minutes after the name was claimed runs, and nothing before that", async () => {
     await box.state.recover();
     two.clock.jump(limits.recoveryMs);

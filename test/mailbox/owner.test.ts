@@ -128,6 +128,13 @@ it("gives up over more forged claims than it reads: STORE_UNSAFE", async () => {
   expect(calls().filter((call) => call === "get owner")).toHaveLength(limits.ownerKeysPerLook);
 });
 
+it("gives up over names that no rule makes as well, however many are listed", async () => {
+  for (let count = 0; count < 5 * limits.ownerKeysPerLook; count += 1)
+    two.store.plant(`doer/owner/junk${count}`, utf8("junk"));
+  expect(await codeOf(two.clock, ensureOwner(box))).toBe("STORE_UNSAFE");
+  expect(calls()).toEqual(["list owner"]);
+});
+
 describe("a store that writes over what stands", () => {
   const overwriting = (): Mailbox => {
     const store = aroundStore(box.store, async ({ operation, name }, run) => {
