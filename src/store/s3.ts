@@ -12,7 +12,7 @@ import type { ObjectKey } from "../base/names.ts";
 import { abortedError, refuseAborted } from "./abort.ts";
 import { checkKey } from "./key.ts";
 import { answersQuery, emptyPage, readyQuery, type ReadyQuery } from "./query.ts";
-import { receive, refuseEncoding } from "./s3/body.ts";
+import { receive, refuseEncoding, sizeOf } from "./s3/body.ts";
 import { makeClient, type S3StoreOptions } from "./s3/client.ts";
 import { failureOf, s3Error } from "./s3/errors.ts";
 import type {
@@ -141,17 +141,17 @@ export class S3Store implements Store {
       }
       const entries = (answer.Contents ?? []).map(({ Key = "", Size = 0, LastModified }) => ({
         key: this.#withoutPrefix(answer.EncodingType === "url" ? decodeKey(Key) : Key),
-        size: Size,
+        size: sizeOf(Size),
         modifiedMs: LastModified?.getTime() ?? 0,
       }));
       if (!answersQuery(query, entries)) throw badListing(what);
+      const more = answer.IsTruncated === true || entries.length > query.limit;
       token = answer.IsTruncated === true ? answer.NextContinuationToken : undefined;
+      if (more && entries.length === 0 && token === undefined) throw badListing(what);
       // S3 may cut a page short before its first key; only an entry tells our caller where to go on.
-      if (entries.length > 0 || token === undefined) {
-        // What goes beyond max-keys is left for the next page, and there is one.
-        const more = answer.IsTruncated === true || entries.length > query.limit;
+      // What goes beyond max-keys is left for the next page, and there is one.
+      if (entries.length > 0 || token === undefined)
         return { entries: entries.slice(0, query.limit), more };
-      }
     }
   }
 

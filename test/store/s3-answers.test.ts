@@ -247,6 +247,12 @@ describe("get", () => {
     expect(sent).toBeLessThan(64 * 1024 * 1024);
   });
 
+  it("takes a body for too large that is said to be larger than any number tells exactly", async () => {
+    handler = (_request, response) =>
+      response.writeHead(200, { "content-length": "18446744073709551615" }).write("x");
+    expect(await calls.get()).toEqual({ status: "too-large", size: Number.MAX_SAFE_INTEGER });
+  });
+
   it("calls a body that breaks off STORE_UNREACHABLE, never a short object", async () => {
     handler = (_request, response) => {
       response.writeHead(200, { "content-length": "100" });
@@ -344,6 +350,20 @@ describe("list", () => {
     const query = { prefix: "a/", startAfter: "a/b", limit: 10 };
     expect(await rejectionCode(store.list(query))).toBe("STORE_UNSAFE");
   });
+
+  it("calls a store that says more follow, and neither what nor where, STORE_UNSAFE", async () => {
+    answerList("<IsTruncated>true</IsTruncated>");
+    expect(await rejectionCode(calls.list())).toBe("STORE_UNSAFE");
+  });
+
+  it.each(["-1", "1.5", "9007199254740992", "99999999999999999999999", "NaN", "Infinity", "many"])(
+    "takes what says that its size is %s for too large, and lists it",
+    async (size) => {
+      answerList(`<Contents><Key>a/b</Key><Size>${size}</Size></Contents>`);
+      const entries = [{ key: "a/b", size: Number.MAX_SAFE_INTEGER, modifiedMs: 0 }];
+      expect(await calls.list()).toEqual({ entries, more: false });
+    },
+  );
 
   it("goes on behind an empty page that says more follow", async () => {
     const more = "<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>";

@@ -13,6 +13,11 @@ export function refuseEncoding(body: Readable, encoding: string | undefined, wha
   );
 }
 
+/** Bytes, as the store says. What is no size, or one that no state can keep, is larger than any that is taken. */
+export function sizeOf(said: number): number {
+  return Number.isSafeInteger(said) && said >= 0 ? said : Number.MAX_SAFE_INTEGER;
+}
+
 /** Reads a body to its end, or to the first byte too many. */
 export async function receive(
   body: Readable,
@@ -22,7 +27,7 @@ export async function receive(
 ): Promise<GetResult> {
   if (announced !== undefined && announced > maxBytes) {
     body.destroy();
-    return { status: "too-large", size: announced };
+    return { status: "too-large", size: sizeOf(announced) };
   }
   const bytes = await collect(body, maxBytes);
   if (bytes === undefined) return { status: "too-large", size: maxBytes + 1 };
