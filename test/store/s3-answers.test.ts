@@ -120,6 +120,13 @@ describe("an S3 error answer", () => {
     }
   });
 
+  it("that is a web page is judged by its status, and takes no time to read", async () => {
+    handler = (_request, response) => response.writeHead(403).end("<!doctype html>".repeat(32_768));
+    const begunMs = performance.now();
+    expect(await rejectionCode(calls.put())).toBe("STORE_DENIED");
+    expect(performance.now() - begunMs).toBeLessThan(2000);
+  });
+
   it.each([200, 404, 412, 503])("of status %i that breaks off is no answer", async (status) => {
     handler = (_request, response) => {
       response.writeHead(status, { "content-type": "application/xml", "content-length": "100" });
