@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import {
+  chmod,
   link,
   lstat,
   mkdir,
@@ -17,6 +18,7 @@ import {
 } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { utf8 } from "../../src/base/bytes.ts";
 import { systemClock } from "../../src/base/clock.ts";
@@ -381,6 +383,28 @@ describe("a folder store", () => {
     await put("a/b");
     await link(join(folder, "a/b"), join(folder, "a/c"));
     expect(await listed()).toEqual(["a/b", "a/c"]);
+  });
+});
+
+describe("a folder in a store that this user may not read", () => {
+  const child = fileURLToPath(new URL("file-denied-child.ts", import.meta.url));
+
+  it.each([
+    ["keeps nothing beside it from being listed", 0o000, "in/", ["in/a/1", "in/b/", "in/c/1"]],
+    ["but for its names neither", 0o444, "in/", ["in/a/1", "in/b/1", "in/c/1"]],
+    ["is STORE_DENIED where it is asked for itself", 0o000, "in/b/", "STORE_DENIED"],
+  ])("%s", async (_what, mode, prefix, expected) => {
+    const { store, folder, remove } = await openFresh();
+    try {
+      for (const key of ["in/a/1", "in/b/1", "in/c/1"]) await store.put(keyOf(key), utf8("x"));
+      for (const open of ["", "in", "in/a", "in/c"]) await chmod(join(folder, open), 0o755);
+      await chmod(join(folder, "in/b"), mode);
+      const told = execFileSync(process.execPath, [child, folder, prefix], { encoding: "utf8" });
+      expect(JSON.parse(told)).toEqual(expected);
+    } finally {
+      await chmod(join(folder, "in/b"), 0o755);
+      await remove();
+    }
   });
 });
 

@@ -12,7 +12,9 @@ import type { ListEntry, ListPage } from "../store.ts";
 /**
  * Lists a folder tree as a bucket is listed: regular files only, by the bytes of the whole key. Reads only
  * folders that can hold an answer. Symbolic links are not followed, names that begin with a dot (the
- * store's own, and what systems leave lying about) are passed over, and so are folders too deep for any key.
+ * store's own, and what systems leave lying about) are passed over, and so are folders too deep for any key. A
+ * folder further down that this user may not read is listed by its own name, with a `/` at its end: whoever made
+ * it hides nothing but what lies in it.
  */
 export async function listTree(
   root: string,
@@ -50,7 +52,12 @@ async function* walk(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<string> {
   refuseAborted(signal, `list ${prefix}`);
-  const names = (await readFolder(join(root, folder)))
+  const found = await readFolder(join(root, folder), { mustBeRead: prefix.startsWith(folder) });
+  if (found === "denied") {
+    if (compareNames(folder, startAfter) > 0) yield folder;
+    return;
+  }
+  const names = found
     .filter((entry) => !entry.name.startsWith(".") && (entry.isFile() || entry.isDirectory()))
     // A folder sorts as all that lies in it: "a-b" before "a/..." before "a0".
     .map((entry) => `${folder}${entry.name}${entry.isDirectory() ? "/" : ""}`)
@@ -68,10 +75,14 @@ function comesAfter(name: string, startAfter: string): boolean {
   return compareNames(name, startAfter) > 0 || (name.endsWith("/") && startAfter.startsWith(name));
 }
 
-async function readFolder(path: string): Promise<Dirent[]> {
+async function readFolder(
+  path: string,
+  { mustBeRead }: { readonly mustBeRead: boolean },
+): Promise<Dirent[] | "denied"> {
   try {
     return await readdir(path, { withFileTypes: true });
   } catch (thrown) {
+    if (!mustBeRead && failedWith(thrown, ...denied)) return "denied";
     // Removed since it was seen, or a name that is not UTF-8 and therefore no key.
     if (failedWith(thrown, "ENOENT", "ENOTDIR")) return [];
     throw thrown;
@@ -81,10 +92,18 @@ async function readFolder(path: string): Promise<Dirent[]> {
 async function entryOf(root: string, key: string): Promise<ListEntry | undefined> {
   try {
     const stats = await lstat(join(root, key));
-    if (!stats.isFile()) return undefined;
+    if (!stats.isFile()) return key.endsWith("/") ? unseen(key) : undefined;
     return { key, size: stats.size, modifiedMs: Math.trunc(stats.mtimeMs) };
   } catch (thrown) {
+    if (failedWith(thrown, ...denied)) return unseen(key);
     if (failedWith(thrown, "ENOENT", "ENOTDIR")) return undefined;
     throw thrown;
   }
+}
+
+const denied = ["EACCES", "EPERM"];
+
+/** What this user may see the name of, and nothing more. */
+function unseen(key: string): ListEntry {
+  return { key, size: 0, modifiedMs: 0 };
 }
