@@ -23,14 +23,16 @@ export interface InboxPage {
 
 /**
  * Yields what waits, in the rounds of `inboxRounds`, the first of which begins with what was released from
- * quarantine; senders take turns with that as with all else. Names that no rule makes are reported once and
- * left in place.
+ * quarantine; senders take turns with that as with all else, and which of them comes first is left to chance:
+ * where there is room for one only, it is not always the same one's. Names that no rule makes are reported once
+ * and left in place.
  */
 export async function* scanInbox(
   box: Mailbox,
   skipped: ReadonlySet<string> = new Set(),
 ): AsyncGenerator<InboxPage> {
   let released = await releasedRequests(box);
+  const start = box.random.fraction();
   let reports = true;
   for await (const round of inboxRounds(box, { skipped })) {
     const { requests, cancels, unknown, listedMs } = round;
@@ -42,7 +44,7 @@ export async function* scanInbox(
       // Its cancels sort right behind it, and may lie behind the end of the page: they are looked for by name.
       listedMs: isCut(round, name) ? -Infinity : listedMs,
     }));
-    yield { waiting: inOrder(box, [...released, ...listed]), cancels };
+    yield { waiting: inOrder(box, [...released, ...listed], start), cancels };
     released = [];
   }
 }
@@ -116,17 +118,19 @@ export async function listRequest(
 
 /**
  * Requests in the order in which they are admitted: one of each sender, then the second of each, and so on.
- * Strangers cost nothing to invent: whatever lies under their names comes after all peers.
+ * Strangers cost nothing to invent: whatever lies under their names comes after all peers. `start`, from 0 to 1,
+ * says how far down the senders the first of them is.
  */
 export function inOrder<Request extends { readonly name: RequestName }>(
   box: Mailbox,
   requests: readonly Request[],
+  start = 0,
 ): readonly Request[] {
   const trust = box.trust.current();
   const { peers = [], strangers = [] } = Object.groupBy(requests, ({ name }) =>
     trust.grantsOf(name.from) === undefined ? "strangers" : "peers",
   );
-  return [...inTurn(peers), ...inTurn(strangers)];
+  return [...inTurn(peers, start), ...inTurn(strangers, start)];
 }
 
 /** Where the listing of one sender's objects goes on. */
@@ -210,13 +214,13 @@ function roundOf(box: Mailbox, { entries, more }: Listing, listedMs: number): In
 
 function inTurn<Request extends { readonly name: RequestName }>(
   requests: readonly Request[],
+  start: number,
 ): Request[] {
-  const turns = new Map<GatewayName, number>();
-  const placed = requests.map((request) => {
-    const turn = turns.get(request.name.from) ?? 0;
-    turns.set(request.name.from, turn + 1);
-    return { request, turn };
-  });
+  const groups = [...Map.groupBy(requests, ({ name }) => name.from).values()];
+  const first = Math.floor(start * groups.length);
+  const placed = [...groups.slice(first), ...groups.slice(0, first)].flatMap((ofOne) =>
+    ofOne.map((request, turn) => ({ request, turn })),
+  );
   return placed.toSorted((a, b) => a.turn - b.turn).map(({ request }) => request);
 }
 

@@ -18,6 +18,7 @@ import {
   readAll,
   routes,
   sayer,
+  Side,
   twoGateways,
   type TwoGateways,
 } from "../support/two-gateways.ts";
@@ -124,6 +125,24 @@ it("answers a peer beside two hundred thousand junk names, for a bounded number 
     expect((await readAll(two.clock, asker, record)).followed.status).toBe("closed");
   }
   expect(two.doer.quarantined).toHaveLength(limits.quarantineEntriesPerPeer);
+});
+
+it("gives each peer its turn, where there is room for one run only and another has always more", async () => {
+  const zeta = new Side("zeta", 3, two.clock, two.store);
+  two.doer.trusts(zeta);
+  const served: string[] = [];
+  const handler: Handler = {
+    run: async ({ caller }) => {
+      served.push(caller);
+      return {};
+    },
+  };
+  for (let number = 0; number < 20; number += 1) {
+    plantRequest(two, { idempotencyKey: `${number}` });
+    plantRequest({ ...two, asker: zeta }, { idempotencyKey: `${number}` });
+    await pass(two.clock, doer, handler, { maxConcurrentRuns: 1, maxRuns: 1 });
+  }
+  expect(new Set(served)).toEqual(new Set(["asker", "zeta"]));
 });
 
 describe("running once", () => {

@@ -17,10 +17,13 @@ beforeEach(() => {
   two.doer.peers["zeta"] = { keys, grants: {} };
 });
 
-async function scan() {
+/** `start` says which of the senders comes first. */
+async function scan({ start = 0 } = {}) {
   const waiting = [];
   const cancels = [];
-  for await (const page of scanInbox(two.doer.process())) {
+  const box = two.doer.process();
+  const random = { bytes: box.random.bytes, fraction: () => start };
+  for await (const page of scanInbox({ ...box, random })) {
     waiting.push(...page.waiting);
     cancels.push(...page.cancels);
   }
@@ -79,6 +82,13 @@ it("takes senders in turn, whatever each has waiting", async () => {
   plant("zeta", runOf("d"));
   const { waiting } = await scan();
   expect(waiting.map(({ name }) => name.from)).toEqual(["asker", "zeta", "asker", "asker"]);
+});
+
+it("begins with whichever of the senders chance says", async () => {
+  for (const name of ["a", "b"]) plant("asker", runOf(name));
+  plant("zeta", runOf("d"));
+  const { waiting } = await scan({ start: 0.5 });
+  expect(waiting.map(({ name }) => name.from)).toEqual(["zeta", "asker", "asker"]);
 });
 
 it("takes peers before strangers, whose names cost nothing to invent", async () => {
