@@ -9,6 +9,7 @@ import type { MaxRunOf } from "../mailbox/grants.ts";
 import { scanInbox } from "../mailbox/inbox.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
 import { claimAfterRecovery } from "../mailbox/owner.ts";
+import { warnOverBudget } from "../mailbox/quarantine.ts";
 import { takeOver, type OnCrash } from "../mailbox/take-over.ts";
 import { parseEnvelope } from "../protocol/envelope.ts";
 import type { Receipt, RunRef } from "../protocol/receipt.ts";
@@ -232,8 +233,7 @@ export class Responder {
           this.#noteTrouble(from, { code: result.code, message: quarantinedText });
         }
         if (result.answer !== "kept") scan.readInVain(from, result.read);
-        // Strangers' names cost nothing to invent: what else lies there under any of them stays unread.
-        if (result.answer === "over-budget" && this.#isStranger(from)) scan.takesStrangers = false;
+        if (result.answer === "over-budget") this.#leaveInPlace(from, scan);
         return;
       case "waits":
         this.#counts.waiting += 1;
@@ -244,6 +244,13 @@ export class Responder {
       case "gone":
         return;
     }
+  }
+
+  #leaveInPlace(from: GatewayName, scan: Scan): void {
+    if (!scan.overBudget.has(from)) warnOverBudget(this.#box, from);
+    scan.overBudget.add(from);
+    // Strangers' names cost nothing to invent: what else lies there under any of them stays unread.
+    if (this.#isStranger(from)) scan.takesStrangers = false;
   }
 
   /** False when the run is left to a worker that lives. */

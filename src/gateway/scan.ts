@@ -12,6 +12,8 @@ export class Scan {
   readonly untilMs: number;
   /** Senders that have reached a quota, or found no room: the rest of what they sent waits as well, unread. */
   readonly full = new Set<GatewayName>();
+  /** Senders whose quarantine was met full. */
+  readonly overBudget = new Set<GatewayName>();
   /** False once the strangers' quarantine is full: what they sent stays unread. */
   takesStrangers = true;
   failure: PosternError | undefined;

@@ -12,7 +12,7 @@ import type { ListEntry } from "../store/store.ts";
 import type { Waiting } from "./admit.ts";
 import type { ListedCancel } from "./cancel.ts";
 import type { Mailbox } from "./mailbox.ts";
-import { quarantine } from "./quarantine.ts";
+import { quarantine, warnOverBudget } from "./quarantine.ts";
 import { releasedRequests } from "./release.ts";
 
 /** One round through what waits, senders in turn, and the cancels that were met. */
@@ -232,7 +232,9 @@ async function reportUnknown(box: Mailbox, unknown: readonly ListEntry[]): Promi
   );
   for (const { key, size } of unknown) {
     const answer = await quarantine(box, { key, from: undefined, bytes: null, size, error });
-    if (answer === "over-budget") return false;
+    if (answer !== "over-budget") continue;
+    warnOverBudget(box, undefined);
+    return false;
   }
   return true;
 }

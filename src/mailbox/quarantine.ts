@@ -39,13 +39,13 @@ export async function quarantine(box: Mailbox, refused: Refused): Promise<Quaran
   );
   if (answer === "kept")
     box.log.warn({ key: refused.key, code: refused.error.code }, "quarantined");
-  if (answer === "over-budget") {
-    box.log.warn(
-      { key: refused.key, code: refused.error.code },
-      "left in place: the sender's quarantine is full",
-    );
-  }
   return answer;
+}
+
+/** For whoever meets an object over the budget: of one sender once, for any number of others may lie beside it. */
+export function warnOverBudget(box: Mailbox, from: GatewayName | undefined): void {
+  const bucket = bucketOf(box, from);
+  box.log.warn({ bucket }, "left in place: the sender's quarantine is full");
 }
 
 /** Whose quarantine an object counts against. */

@@ -92,6 +92,22 @@ describe("a scan", () => {
     },
   );
 
+  it("says once of a peer that its quarantine is full, however much more of it there is", async () => {
+    const names = limits.quarantineEntriesPerPeer + 100;
+    for (let count = 0; count < names; count += 1) {
+      const runId = parseRunId(requestDigestOf(utf8(`${count}`)));
+      const [to, from] = [two.doer.name, two.asker.name];
+      two.store.plant(objectKey({ kind: "request", to, from, runId }), utf8("junk"));
+    }
+    // Read once: the document of these tests is made anew each time.
+    const trust = doer.trust.current();
+    const box = { ...doer, trust: { current: () => trust } };
+    for (let scans = 1; scans <= 2; scans += 1) {
+      await two.clock.until(new Responder(box, routes(sayer())).scan(always));
+      expect(two.doer.reports).toHaveLength(limits.quarantineEntriesPerPeer + scans);
+    }
+  });
+
   it("reads no more of a peer than that either, where it is signed for a time to come", async () => {
     const text = "x".repeat(limits.maxEnvelopeBytes - 1024);
     const most = limits.quarantineBytesPerPeer / text.length + limits.admissionsAtOnce;
