@@ -37,10 +37,15 @@ function askedDetails(record: OutboxRecord, transcript: Transcript | undefined) 
 }
 
 function receivedDetails(receipt: Receipt) {
-  // The bytes were verified before the receipt was made.
-  const { body } = decodeRequest(parseEnvelope("request", receipt.request).untrustedPayload);
   const terminal: TerminalPayload | null = receipt.ended?.terminal?.payload ?? null;
-  return { ...receivedView(receipt), request: requestOf(body), terminal };
+  return { ...receivedView(receipt), request: keptRequestOf(receipt), terminal };
+}
+
+/** Null where nothing of it was kept. */
+function keptRequestOf({ request }: Receipt) {
+  if (request.length === 0) return null;
+  // The bytes were verified before the receipt was made.
+  return requestOf(decodeRequest(parseEnvelope("request", request).untrustedPayload).body);
 }
 
 export function requestOf(body: RequestBody) {

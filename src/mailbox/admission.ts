@@ -17,6 +17,7 @@ export interface Candidate {
   readonly cancelled: boolean;
   /** Why the trust document says no, or undefined when it says yes. */
   readonly refusal: Denial | undefined;
+  readonly maxRequestBytes: number;
   readonly maxConcurrentRuns: number;
   readonly maxRequestsPerMinute: number;
 }
@@ -45,6 +46,7 @@ export function candidateOf(
     received,
     cancelled,
     refusal: denialOf(box, received, payload, received.request.length, maxRunOf),
+    maxRequestBytes: grants?.maxRequestBytes ?? 0,
     maxConcurrentRuns: grants?.maxConcurrentRuns ?? 0,
     maxRequestsPerMinute: grants?.maxRequestsPerMinute ?? 0,
   };

@@ -163,7 +163,8 @@ async function settle(
           if (lost && lookedBack === undefined) return { answer: { decided: "look-back" } };
           const attempt = 1 + (lookedBack ?? 0);
           const terminal = signBareTerminal(box, receipt, attempt, decided.outcome);
-          const write = bornEnded({ ...receipt, attempt }, view.nowMs, terminal);
+          const answered = { ...receipt, attempt, request: keptOf(candidate) };
+          const write = bornEnded(answered, view.nowMs, terminal);
           return { answer: { decided, receipt: write }, write };
         }
         case "silenced": {
@@ -182,6 +183,11 @@ async function settle(
     return settle(box, source, entrant, await highestOwnAttempt(box, receipt));
   }
   return conclude(box, source, settled.decided, settled.receipt, request);
+}
+
+/** What an answered request leaves behind: nothing of one that takes more room than its sender was granted. */
+function keptOf({ received, maxRequestBytes }: Candidate): Uint8Array {
+  return received.request.length > maxRequestBytes ? new Uint8Array(0) : received.request;
 }
 
 type Settled =

@@ -10,7 +10,7 @@ export interface Receipt {
   readonly from: GatewayName;
   readonly runId: RunId;
   readonly requestDigest: RequestDigest;
-  /** The signed request's bytes, as they were read. */
+  /** The signed request's bytes, as they were read; empty where it was refused and is larger than was granted. */
   readonly request: Uint8Array;
   readonly agent: AgentName;
   readonly kind: RequestKind;

@@ -241,6 +241,22 @@ describe("a refusal", () => {
   });
 });
 
+it("what is larger than granted leaves no more than its refusal behind, whatever that says", async () => {
+  two.doer.trusts(two.asker, { ...plainGrants, maxRequestBytes: 1024 });
+  const text = "x".repeat(100_000);
+  plantRequest(two, { text });
+  plantRequest(two, {
+    text,
+    idempotencyKey: "k2",
+    more: { agentTarget: parseAgentName("secret") },
+  });
+  expect((await admitAll()).toSorted()).toEqual(["answered NOT_GRANTED", "answered TOO_LARGE"]);
+  expect(two.doer.receipts.map(({ request }) => request.length)).toEqual([0, 0]);
+  plantRequest(two, { text });
+  expect(await admitAll()).toEqual(["exists"]);
+  expect(await two.keys("doer/inbox/")).toEqual([]);
+});
+
 describe("a cancel", () => {
   it("that lies beside the request keeps it from running", async () => {
     const asker = two.asker.process();

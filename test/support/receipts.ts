@@ -82,6 +82,7 @@ export function candidateWith(
     received: receiptWith(fields),
     cancelled: false,
     refusal: undefined,
+    maxRequestBytes: limits.maxEnvelopeBytes,
     maxConcurrentRuns: 2,
     maxRequestsPerMinute: 10,
     ...more,

@@ -12,9 +12,9 @@ export const admissionMutations: readonly Mutation[] = [
     edits: [
       {
         file: admit,
-        find: `          const write = bornEnded({ ...receipt, attempt }, view.nowMs, terminal);
+        find: `          const write = bornEnded(answered, view.nowMs, terminal);
           return { answer: { decided, receipt: write }, write };`,
-        replace: `          const write = bornEnded({ ...receipt, attempt }, view.nowMs, terminal);
+        replace: `          const write = bornEnded(answered, view.nowMs, terminal);
           return { answer: { decided, receipt: write } };`,
       },
       {
