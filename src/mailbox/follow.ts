@@ -75,7 +75,7 @@ export async function* follow(
     } else if (final !== undefined) {
       yield* frames;
       last = final;
-      if (!record.answered) await box.state.noteOutbox(runId, { answered: true });
+      await noteAnswer(box, record, final);
       reads += reader.attempt === closing ? 0 : 1;
       if (isEnough(reads, options)) {
         await box.state.noteOutbox(runId, { read: reader.position });
@@ -106,6 +106,16 @@ interface Silence {
   /** Whether no time to wait is left. */
   readonly silent: boolean;
   readonly options: FollowOptions;
+}
+
+/** A run that was called unknown is open again once it goes on, and is kept as such. */
+async function noteAnswer(box: Mailbox, record: OutboxRecord, last: PlacedFrame): Promise<void> {
+  const goesOn = record.state === "unknown" && !isSilentTooLong(record, last, box.clock.now());
+  if (record.answered && !goesOn) return;
+  await box.state.noteOutbox(record.runId, {
+    answered: true,
+    ...(goesOn ? { state: "open" } : {}),
+  });
 }
 
 /** Nothing new was there: says again what was asked, and waits, unless following is over with that. */
@@ -175,7 +185,7 @@ function depthOf(
 
 /**
  * Whether neither an answer nor time to wait for one is left. A run that has begun to answer may think in
- * silence for as long as a run may take by default.
+ * silence for as long as a run may take by default, counted from a moment that has been.
  */
 function isSilentTooLong(
   record: OutboxRecord,
@@ -183,7 +193,8 @@ function isSilentTooLong(
   nowMs: number,
 ): boolean {
   const wanted = (record.deadline ?? record.exp) * 1000;
-  const thinks = last === undefined ? 0 : last.at + limits.defaultMaxRunMs + limits.maxRunGraceMs;
+  const saidMs = last === undefined || last.at > nowMs + limits.skewMs ? 0 : last.at;
+  const thinks = saidMs + limits.defaultMaxRunMs + limits.maxRunGraceMs;
   const until = record.deadline === null ? Math.max(wanted, thinks) : wanted;
   return nowMs > until + limits.unknownGraceMs;
 }

@@ -264,6 +264,34 @@ describe("a run that answers", () => {
     expect(later.followed.status).toBe("unknown");
   });
 
+  it("again after it was called unknown is open again, and kept until it is silent anew", async () => {
+    const lookOnce = () => readAll(two.clock, box, record, { once: true });
+    const first = plant({ frames: [{ ...started(), at: two.clock.now() }] });
+    two.clock.jump(4 * limits.defaultMaxRunMs);
+    expect((await lookOnce()).followed.status).toBe("unknown");
+    two.clock.jump(limits.retentionMs);
+    const goesOn = { ...says("a"), at: two.clock.now() };
+    plant({ seq: 1, prev: chainOf(first.bytes), frames: [goesOn] });
+    expect((await lookOnce()).followed.status).toBe("open");
+    expect(await state()).toBe("open");
+    two.clock.jump(1000);
+    await box.state.collect({ ...limits, limit: 10 });
+    expect(await state()).toBe("open");
+    two.clock.jump(2 * limits.defaultMaxRunMs);
+    expect((await lookOnce()).followed.status).toBe("unknown");
+    expect((await lookOnce()).followed.status).toBe("unknown");
+    two.clock.jump(limits.retentionMs + 1000);
+    await box.state.collect({ ...limits, limit: 10 });
+    expect(await state()).toBeUndefined();
+  });
+
+  it("is not open for ever because its frames are dated far ahead", async () => {
+    plant({ frames: [{ ...started(), at: two.clock.now() + 1000 * limits.defaultMaxRunMs }] });
+    two.clock.jump(4 * limits.defaultMaxRunMs);
+    const read = await readAll(two.clock, box, record, { once: true });
+    expect(read.followed.status).toBe("unknown");
+  });
+
   it("whose chain is broken becomes unknown once there is no time left", async () => {
     plant({ frames: [started()] });
     plant({ frames: [says("a")], seq: 1, prev: new Uint8Array(32).fill(7) });
