@@ -1,9 +1,10 @@
+import { equalBytes } from "../base/bytes.ts";
 import { asPosternError, PosternError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { ObjectKey, RunId } from "../base/names.ts";
-import type { TerminalPayload } from "../protocol/frame.ts";
+import { chainOf, type TerminalPayload } from "../protocol/frame.ts";
 import { objectKey, parseObjectKey } from "../protocol/object-key.ts";
-import type { OutboxRecord, Transcript } from "../state/outbox.ts";
+import type { OutboxRecord, ReadPosition, Transcript } from "../state/outbox.ts";
 import {
   beginningOf,
   FrameReader,
@@ -33,6 +34,12 @@ export interface FollowOptions {
   readonly onRefused?: OnRefused;
 }
 
+/** What a follower was told, up to its last frame and the place behind it. */
+interface Told {
+  readonly last: PlacedFrame;
+  readonly upTo: ReadPosition;
+}
+
 /**
  * Yields the verified frames of a run from its start, sends the request again when that is due, and closes
  * the run at its terminal: the transcript is stored before the terminal is yielded. A closed run is told
@@ -47,14 +54,14 @@ export async function* follow(
 ): AsyncGenerator<PlacedFrame, Followed> {
   let record = await recordOf(box, runId);
   let reader = readerOf(box, record, options);
-  let last: PlacedFrame | undefined;
+  let told: Told | undefined;
   let reads = 0;
   /** The attempt that is read anew, as a whole, to close the run with it. */
   let closing = 0;
   for (let misses = 0; ; record = await recordOf(box, runId)) {
-    if (record.state === "closed") return yield* replay(box, record, last);
+    if (record.state === "closed") return yield* replay(box, record, told);
 
-    const silent = isSilentTooLong(record, last, box.clock.now());
+    const silent = isSilentTooLong(record, told?.last, box.clock.now());
     const frames = await look(reader, silent, depthOf(box, misses, silent, options));
     misses = frames.length > 0 ? 0 : misses + 1;
     const final = frames.at(-1);
@@ -74,7 +81,7 @@ export async function* follow(
       return { status: "closed", terminal: transcript.terminal };
     } else if (final !== undefined) {
       yield* frames;
-      last = final;
+      told = { last: final, upTo: reader.position };
       await noteAnswer(box, record, final);
       reads += reader.attempt === closing ? 0 : 1;
       if (isEnough(reads, options)) {
@@ -83,7 +90,7 @@ export async function* follow(
       }
     } else {
       const over = await afterSilence(box, record, { misses, silent, options });
-      if (over?.status === "open" && last !== undefined)
+      if (over?.status === "open" && told !== undefined)
         await box.state.noteOutbox(runId, { read: reader.position });
       if (over !== undefined) return over;
     }
@@ -250,17 +257,28 @@ async function keysToDelete(
   return keys;
 }
 
+/** What is left to tell of a closed run. */
 async function* replay(
   box: Mailbox,
   record: OutboxRecord,
-  last: PlacedFrame | undefined,
+  told: Told | undefined,
 ): AsyncGenerator<PlacedFrame, Followed> {
   const transcript = await box.state.transcript(record.runId);
   if (transcript === undefined)
     throw new PosternError("STATE_DAMAGED", `run ${record.runId} is closed without a transcript`);
-  const seen = last?.attempt === transcript.attempt ? last.seq : -1;
+  if (told !== undefined && !goesOnFrom(transcript, told.upTo)) {
+    const what = `attempt ${told.last.attempt} does not lead to how run ${record.runId} was closed`;
+    throw new PosternError("FRAME_CHAIN_BROKEN", `${what}: follow it once more from its start`);
+  }
+  const seen = told?.last.attempt === transcript.attempt ? told.last.seq : -1;
   for (const envelope of transcript.envelopes) {
     for (const frame of framesOfTranscript(envelope)) if (frame.seq > seen) yield frame;
   }
   return { status: "closed", terminal: transcript.terminal };
+}
+
+/** A callee that signs two answers may have shown one to each of two readers. */
+function goesOnFrom({ attempt, envelopes }: Transcript, told: ReadPosition): boolean {
+  if (told.attempt !== attempt) return told.attempt < attempt;
+  return envelopes.some(({ envelope }) => equalBytes(chainOf(envelope), told.prev));
 }

@@ -89,6 +89,32 @@ describe("a second follower", () => {
   });
 });
 
+describe("of two answers to one request, a follower who was told of one", () => {
+  it("is not told the end of the other, which another follower closed the run with", async () => {
+    plant({ frames: [started(), says("a")] });
+    const behind = follow(box, record.runId);
+    await behind.next();
+    await behind.next();
+    const other = plant({ frames: [started(), says("b")] });
+    plant({ seq: 2, prev: chainOf(other.bytes), frames: [says("c"), succeeds] });
+    expect((await readAll(two.clock, two.asker.process(), record)).text).toBe("bc");
+    expect(await codeOf(two.clock, behind.next())).toBe("FRAME_CHAIN_BROKEN");
+    expect((await readAll(two.clock, box, record)).text).toBe("bc");
+  });
+
+  it("is not told of an attempt that lies below the one it was told of", async () => {
+    const first = plant({ frames: [started()] });
+    const ahead = follow(box, record.runId);
+    await ahead.next();
+    plant({ attempt: 2, frames: [started(2), says("two")] });
+    expect((await two.clock.until(ahead.next())).value).toMatchObject({ attempt: 2 });
+    expect((await two.clock.until(ahead.next())).value).toMatchObject({ attempt: 2 });
+    plant({ seq: 1, prev: chainOf(first.bytes), frames: [says("one"), succeeds] });
+    expect((await readAll(two.clock, two.asker.process(), record)).text).toBe("one");
+    expect(await codeOf(two.clock, ahead.next())).toBe("FRAME_CHAIN_BROKEN");
+  });
+});
+
 describe("a gap", () => {
   it("is waited for, and the request is sent again meanwhile", async () => {
     const first = plant({ frames: [started()] });
