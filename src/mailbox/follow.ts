@@ -58,7 +58,7 @@ export async function* follow(
   let reads = 0;
   /** The attempt that is read anew, as a whole, to close the run with it. */
   let closing = 0;
-  for (let misses = 0; ; record = await recordOf(box, runId)) {
+  for (let misses = 0; ; record = await sameRecord(box, record)) {
     if (record.state === "closed") return yield* replay(box, record, told);
 
     const silent = isSilentTooLong(record, told?.last, box.clock.now());
@@ -85,13 +85,13 @@ export async function* follow(
       await noteAnswer(box, record, final);
       reads += reader.attempt === closing ? 0 : 1;
       if (isEnough(reads, options)) {
-        await box.state.noteOutbox(runId, { read: reader.position });
+        await box.state.noteOutbox(record, { read: reader.position });
         return { status: "open" };
       }
     } else {
       const over = await afterSilence(box, record, { misses, silent, options });
       if (over?.status === "open" && told !== undefined)
-        await box.state.noteOutbox(runId, { read: reader.position });
+        await box.state.noteOutbox(record, { read: reader.position });
       if (over !== undefined) return over;
     }
   }
@@ -119,7 +119,7 @@ interface Silence {
 async function noteAnswer(box: Mailbox, record: OutboxRecord, last: PlacedFrame): Promise<void> {
   const goesOn = record.state === "unknown" && !isSilentTooLong(record, last, box.clock.now());
   if (record.answered && !goesOn) return;
-  await box.state.noteOutbox(record.runId, {
+  await box.state.noteOutbox(record, {
     answered: true,
     ...(goesOn ? { state: "open" } : {}),
   });
@@ -134,7 +134,7 @@ async function afterSilence(
   if (misses === 1) await repeatCancel(box, record);
   await sendIfDue(box, record);
   if (silent) {
-    await box.state.noteOutbox(record.runId, { state: "unknown" });
+    await box.state.noteOutbox(record, { state: "unknown" });
     return { status: "unknown" };
   }
   if (options.once !== true)
@@ -148,6 +148,17 @@ async function recordOf(box: Mailbox, runId: RunId): Promise<OutboxRecord> {
   if (record === undefined)
     throw new PosternError("RUN_UNKNOWN", `no run ${runId} was asked from here`);
   return record;
+}
+
+/** As it stands now. Whoever slept through retention may meet another request of the same run in its place. */
+async function sameRecord(
+  box: Mailbox,
+  { runId, requestDigest }: OutboxRecord,
+): Promise<OutboxRecord> {
+  const record = await recordOf(box, runId);
+  if (record.requestDigest === requestDigest) return record;
+  const what = `this request of run ${runId} was collected, and another one has taken its place`;
+  throw new PosternError("RUN_UNKNOWN", what);
 }
 
 /** Where a look goes besides the predicted key: to the next attempt, or to all above by listing. */
@@ -217,7 +228,7 @@ function delayAfter(misses: number, fraction: number): number {
 
 /** One transaction stores the transcript and closes the record; once it is durable, the frames may be deleted. */
 function close(box: Mailbox, record: OutboxRecord, reader: FrameReader, terminal: TerminalPayload) {
-  return box.state.closeOutbox(record.runId, {
+  return box.state.closeOutbox(record, {
     runId: record.runId,
     attempt: reader.attempt,
     terminal,

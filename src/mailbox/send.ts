@@ -120,7 +120,7 @@ export async function sendIfDue(
   if (committedBy === "anyone") await box.state.sync();
   // Only the first put of a request is read back: afterwards `exists` means that it still waits.
   const displaced = await put(box, record);
-  await box.state.noteOutbox(record.runId, { sentMs: nowMs, displaced });
+  await box.state.noteOutbox(record, { sentMs: nowMs, displaced });
 }
 
 /** Puts a cancel that was committed once more: its run may go on long after the request has expired. */
@@ -160,7 +160,7 @@ export async function cancelRun(box: Mailbox, runId: RunId): Promise<void> {
     throw new PosternError("RUN_UNKNOWN", `no run ${runId} was asked from here`);
   if (record.state === "closed") return;
   if ((await box.state.owner()).elsewhere) throw stateElsewhere(box);
-  await box.state.noteOutbox(runId, { cancel: record.cancel ?? signCancel(box, record) });
+  await box.state.noteOutbox(record, { cancel: record.cancel ?? signCancel(box, record) });
   // The first one stands, which another process may have committed this very moment.
   await box.state.sync();
   const { cancel } = (await box.state.outboxRecord(runId)) ?? record;

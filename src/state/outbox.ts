@@ -14,17 +14,20 @@ export interface OutboxSteps {
   /** What is not closed: `open`, then `unknown`, each least recently sent first. */
   askedRuns(filter: { readonly limit: number }): Promise<readonly AskedRun[]>;
   /** Adds what was learned; relaxed but for a cancel. Rejects with `RUN_UNKNOWN` when there is no such record. */
-  noteOutbox(runId: RunId, note: OutboxNote): Promise<void>;
+  noteOutbox(asked: AskedRef, note: OutboxNote): Promise<void>;
   /**
    * Stores the transcript and closes the record, once: a second closer gets what is stored. Relaxed: see
    * `sync`. Rejects with `RUN_UNKNOWN` when there is no such record.
    */
   closeOutbox(
-    runId: RunId,
+    asked: AskedRef,
     transcript: Transcript,
   ): Promise<{ status: "closed" | "stood"; transcript: Transcript }>;
   transcript(runId: RunId): Promise<Transcript | undefined>;
 }
+
+/** One request that was made: a run may be asked anew, with another request, once its record was collected. */
+export type AskedRef = Pick<OutboxRecord, "runId" | "requestDigest">;
 
 /** What the caller remembers of one request it made. */
 export interface OutboxRecord {
@@ -150,8 +153,8 @@ export function openOutbox(outbox: Outbox, asked: OutboxRecord): OpenedOutbox {
 }
 
 /** What `State.noteOutbox` does, inside its write. */
-export function noteOutbox(outbox: Outbox, runId: RunId, note: OutboxNote, nowMs: number): void {
-  const stored = requiredOutbox(outbox, runId);
+export function noteOutbox(outbox: Outbox, asked: AskedRef, note: OutboxNote, nowMs: number): void {
+  const stored = requiredOutbox(outbox, asked);
   const noted = notedOutbox(stored, note, nowMs);
   if (noted !== stored) outbox.put(noted);
 }
@@ -159,10 +162,11 @@ export function noteOutbox(outbox: Outbox, runId: RunId, note: OutboxNote, nowMs
 /** What `State.closeOutbox` does, inside its write. */
 export function closeOutbox(
   outbox: Outbox,
-  runId: RunId,
+  asked: AskedRef,
   transcript: Transcript,
 ): { status: "closed" | "stood"; transcript: Transcript } {
-  const { record } = requiredOutbox(outbox, runId);
+  const { record } = requiredOutbox(outbox, asked);
+  const { runId } = record;
   if (transcript.runId !== runId) {
     throw new PosternError(
       "INTERNAL",
@@ -176,12 +180,12 @@ export function closeOutbox(
   return { status: "closed", transcript };
 }
 
-function requiredOutbox(outbox: Outbox, runId: RunId): StoredOutbox {
+function requiredOutbox(outbox: Outbox, { runId, requestDigest }: AskedRef): StoredOutbox {
   const stored = outbox.get(runId);
-  if (stored !== undefined) return stored;
+  if (stored?.record.requestDigest === requestDigest) return stored;
   throw new PosternError(
     "RUN_UNKNOWN",
-    `no request of run ${runId} is remembered here: it was never sent, or collected`,
+    `this request of run ${runId} is not remembered here: it was never sent, or collected`,
   );
 }
 

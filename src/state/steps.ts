@@ -4,6 +4,7 @@ import type { RunId, WorkerId } from "../base/names.ts";
 import type { Receipt, RunRef } from "../protocol/receipt.ts";
 import { collect } from "./collect.ts";
 import {
+  type AskedRef,
   type AskedRun,
   closeOutbox,
   noteOutbox,
@@ -119,19 +120,19 @@ export class RecordState implements State {
     return this.#transactions.read(({ outbox }) => outbox.asked(limit));
   }
 
-  async noteOutbox(runId: RunId, note: OutboxNote): Promise<void> {
+  async noteOutbox(asked: AskedRef, note: OutboxNote): Promise<void> {
     await this.#transactions.write(
-      ({ outbox }, { nowMs }) => noteOutbox(outbox, runId, note, nowMs),
+      ({ outbox }, { nowMs }) => noteOutbox(outbox, asked, note, nowMs),
       note.cancel === undefined ? "relaxed" : "durable",
     );
   }
 
   async closeOutbox(
-    runId: RunId,
+    asked: AskedRef,
     transcript: Transcript,
   ): Promise<{ status: "closed" | "stood"; transcript: Transcript }> {
     return this.#transactions.write(
-      ({ outbox }) => closeOutbox(outbox, runId, transcript),
+      ({ outbox }) => closeOutbox(outbox, asked, transcript),
       "relaxed",
     );
   }

@@ -6,7 +6,6 @@ import {
   put,
   receiptFor,
   refusedObject,
-  runIdFor,
   transcriptFor,
 } from "../state/samples.ts";
 
@@ -47,12 +46,12 @@ export function overviewContract(state: () => State): void {
       ] as const) {
         await state().openOutbox(outboxFor(name, { openedMs }));
       }
-      await state().noteOutbox(runIdFor("unknown"), { state: "unknown" });
-      await state().closeOutbox(runIdFor("closed"), transcriptFor("closed", 7));
+      await state().noteOutbox(outboxFor("unknown"), { state: "unknown" });
+      await state().closeOutbox(outboxFor("closed"), transcriptFor("closed", 7));
       const { asked } = await state().overview();
       expect(asked).toStrictEqual({ open: 2, unknown: 1, closed: 1, oldestOpenMs: 3 });
       for (const name of ["late", "early"])
-        await state().closeOutbox(runIdFor(name), transcriptFor(name, 7));
+        await state().closeOutbox(outboxFor(name), transcriptFor(name, 7));
       expect((await state().overview()).asked.oldestOpenMs).toBeNull();
     });
 

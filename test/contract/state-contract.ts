@@ -363,7 +363,7 @@ export function stateContract(
           expect(await one.openOutbox(record)).toStrictEqual({ status: "opened", record });
           expect(await one.outboxRecord(record.runId)).toStrictEqual(record);
           const transcript = { ...transcriptFor("x", 5), runId: record.runId, terminal };
-          await one.closeOutbox(record.runId, transcript);
+          await one.closeOutbox(record, transcript);
           const closed = { ...record, state: "closed", closedMs: 5, terminal };
           expect(await one.outboxRecord(record.runId)).toStrictEqual(closed);
           expect(await one.transcript(record.runId)).toStrictEqual(transcript);
@@ -386,7 +386,7 @@ export function stateContract(
       it("follows a record that is closed as well", async () => {
         const record = outboxFor("a");
         await state.openOutbox(record);
-        await state.closeOutbox(record.runId, transcriptFor("a", 7));
+        await state.closeOutbox(record, transcriptFor("a", 7));
         const opened = await state.openOutbox(record);
         expect(opened.status).toBe("following");
         expect(opened.record.terminal).toStrictEqual(succeeded);
@@ -396,17 +396,22 @@ export function stateContract(
         const { runId } = outboxFor("a");
         await state.openOutbox(outboxFor("a"));
         const cancel = cancelFor("a");
-        await state.noteOutbox(runId, { sentMs: 20, answered: true, displaced: true, cancel });
+        await state.noteOutbox(outboxFor("a"), {
+          sentMs: 20,
+          answered: true,
+          displaced: true,
+          cancel,
+        });
         const noted = outboxFor("a", { sentMs: 20, answered: true, displaced: true, cancel });
         expect(await state.outboxRecord(runId)).toStrictEqual(noted);
-        await state.noteOutbox(runId, {
+        await state.noteOutbox(outboxFor("a"), {
           sentMs: 10,
           answered: false,
           displaced: false,
           cancel: cancelFor("b"),
         });
         expect(await state.outboxRecord(runId)).toStrictEqual({ ...noted, displaced: false });
-        await state.noteOutbox(runId, { sentMs: null, cancel: null });
+        await state.noteOutbox(outboxFor("a"), { sentMs: null, cancel: null });
         expect(await state.outboxRecord(runId)).toStrictEqual({ ...noted, displaced: false });
       });
 
@@ -427,22 +432,22 @@ export function stateContract(
           [at(2, 1), at(2, 1)],
           [at(1, 20), at(2, 1)],
         ] as const) {
-          await state.noteOutbox(runId, { read: noted });
+          await state.noteOutbox(outboxFor("a"), { read: noted });
           expect((await state.outboxRecord(runId))?.read).toStrictEqual(stands);
         }
-        await state.closeOutbox(runId, transcriptFor("a", 7));
+        await state.closeOutbox(outboxFor("a"), transcriptFor("a", 7));
         expect((await state.outboxRecord(runId))?.read).toStrictEqual(at(2, 1));
       });
 
       it("goes to unknown and back, and stays closed once it is closed", async () => {
         const { runId } = outboxFor("a");
         await state.openOutbox(outboxFor("a"));
-        await state.noteOutbox(runId, { state: "unknown" });
+        await state.noteOutbox(outboxFor("a"), { state: "unknown" });
         expect((await state.outboxRecord(runId))?.state).toBe("unknown");
-        await state.noteOutbox(runId, { state: "open" });
+        await state.noteOutbox(outboxFor("a"), { state: "open" });
         expect((await state.outboxRecord(runId))?.state).toBe("open");
-        await state.closeOutbox(runId, transcriptFor("a", 7));
-        await state.noteOutbox(runId, { state: "unknown", answered: true });
+        await state.closeOutbox(outboxFor("a"), transcriptFor("a", 7));
+        await state.noteOutbox(outboxFor("a"), { state: "unknown", answered: true });
         const record = await state.outboxRecord(runId);
         expect(record).toMatchObject({ state: "closed", closedMs: 7, answered: true });
       });
@@ -450,29 +455,40 @@ export function stateContract(
       it("is closed once, from unknown as well: a second closer gets what is stored", async () => {
         const { runId } = outboxFor("a");
         await state.openOutbox(outboxFor("a"));
-        await state.noteOutbox(runId, { state: "unknown" });
+        await state.noteOutbox(outboxFor("a"), { state: "unknown" });
         const first = transcriptFor("a", 7, 3);
-        const closed = await state.closeOutbox(runId, first);
+        const closed = await state.closeOutbox(outboxFor("a"), first);
         expect(closed).toStrictEqual({ status: "closed", transcript: first });
-        const second = await state.closeOutbox(runId, transcriptFor("a", 8, 1));
+        const second = await state.closeOutbox(outboxFor("a"), transcriptFor("a", 8, 1));
         expect(second).toStrictEqual({ status: "stood", transcript: first });
         expect(await state.outboxRecord(runId)).toMatchObject({ state: "closed", closedMs: 7 });
       });
 
       it("rejects a note and a closing of what is not there as RUN_UNKNOWN", async () => {
         const runId = runIdFor("a");
-        const note = state.noteOutbox(runId, { answered: true });
+        const note = state.noteOutbox(outboxFor("a"), { answered: true });
         await expect(note).rejects.toMatchObject(code("RUN_UNKNOWN"));
-        const closing = state.closeOutbox(runId, transcriptFor("a", 7));
+        const closing = state.closeOutbox(outboxFor("a"), transcriptFor("a", 7));
         await expect(closing).rejects.toMatchObject(code("RUN_UNKNOWN"));
         expect(await state.transcript(runId)).toBeUndefined();
         expect(await state.outboxRecord(runId)).toBeUndefined();
       });
 
+      it("rejects a note and a closing of a request that another one has replaced since", async () => {
+        await state.openOutbox(outboxFor("a"));
+        const asked = { ...outboxFor("a"), requestDigest: digestFor("before") };
+        const note = state.noteOutbox(asked, { answered: true });
+        await expect(note).rejects.toMatchObject(code("RUN_UNKNOWN"));
+        const closing = state.closeOutbox(asked, transcriptFor("a", 7));
+        await expect(closing).rejects.toMatchObject(code("RUN_UNKNOWN"));
+        expect(await state.outboxRecord(asked.runId)).toStrictEqual(outboxFor("a"));
+        expect(await state.transcript(asked.runId)).toBeUndefined();
+      });
+
       it("rejects the transcript of another run as INTERNAL", async () => {
         const { runId } = outboxFor("a");
         await state.openOutbox(outboxFor("a"));
-        const closing = state.closeOutbox(runId, transcriptFor("b", 7));
+        const closing = state.closeOutbox(outboxFor("a"), transcriptFor("b", 7));
         await expect(closing).rejects.toMatchObject(code("INTERNAL"));
         expect(await state.outboxRecord(runId)).toMatchObject({ state: "open" });
       });
@@ -482,7 +498,7 @@ export function stateContract(
         const last = outboxFor("last", { openedMs: 3 });
         const closed = outboxFor("closed", { openedMs: 2 });
         for (const record of [last, first, closed]) await state.openOutbox(record);
-        await state.closeOutbox(closed.runId, transcriptFor("closed", 7));
+        await state.closeOutbox(closed, transcriptFor("closed", 7));
         const all = await state.outboxRecords(everything);
         expect(all.map(({ runId }) => runId)).toStrictEqual(
           [last, closed, first].map(({ runId }) => runId),
@@ -496,8 +512,8 @@ export function stateContract(
         const early = outboxFor("early", { openedMs: 3, sentMs: 8 });
         const closed = outboxFor("closed", { openedMs: 2 });
         for (const record of [late, never, early, closed]) await state.openOutbox(record);
-        await state.noteOutbox(early.runId, { state: "unknown" });
-        await state.closeOutbox(closed.runId, transcriptFor("closed", 7));
+        await state.noteOutbox(early, { state: "unknown" });
+        await state.closeOutbox(closed, transcriptFor("closed", 7));
         const asked = [never, late].map(({ runId }) => ({ runId, state: "open" }));
         const all = [...asked, { runId: early.runId, state: "unknown" }];
         expect(await state.askedRuns({ limit: 9 })).toStrictEqual(all);
@@ -763,7 +779,7 @@ export function stateContract(
       it("takes a closed outbox record with its transcript only past its retention", async () => {
         const { runId } = outboxFor("a");
         await state.openOutbox(outboxFor("a"));
-        await state.closeOutbox(runId, transcriptFor("a", endedMs));
+        await state.closeOutbox(outboxFor("a"), transcriptFor("a", endedMs));
         expect(await state.collect(options)).toStrictEqual(nothing);
         clock.ms += 1;
         expect(await state.collect(options)).toStrictEqual({ ...nothing, outbox: 1 });
@@ -771,13 +787,13 @@ export function stateContract(
         expect(await state.transcript(runId)).toBeUndefined();
         await state.openOutbox(outboxFor("a"));
         const shorter = transcriptFor("a", clock.ms, 1);
-        expect((await state.closeOutbox(runId, shorter)).status).toBe("closed");
+        expect((await state.closeOutbox(outboxFor("a"), shorter)).status).toBe("closed");
         expect(await state.transcript(runId)).toStrictEqual(shorter);
       });
 
       it("takes a closed outbox record only past its expiry and three skews", async () => {
         await state.openOutbox(outboxFor("a", { exp }));
-        await state.closeOutbox(runIdFor("a"), transcriptFor("a", 1));
+        await state.closeOutbox(outboxFor("a"), transcriptFor("a", 1));
         expect(await state.collect(options)).toStrictEqual(nothing);
         clock.ms += 1;
         expect(await state.collect(options)).toStrictEqual({ ...nothing, outbox: 1 });
@@ -789,9 +805,9 @@ export function stateContract(
         await put(state, receiptFor("by its expiry", { exp: lately, ...endedAt(1) }));
         await put(state, receiptFor("by its end", endedAt(endedMs)));
         await state.openOutbox(outboxFor("by its expiry", { exp: lately }));
-        await state.closeOutbox(runIdFor("by its expiry"), transcriptFor("by its expiry", 1));
+        await state.closeOutbox(outboxFor("by its expiry"), transcriptFor("by its expiry", 1));
         await state.openOutbox(outboxFor("by its end"));
-        await state.closeOutbox(runIdFor("by its end"), transcriptFor("by its end", endedMs));
+        await state.closeOutbox(outboxFor("by its end"), transcriptFor("by its end", endedMs));
         const receipts = { ...options, limit: 1 };
         expect(await state.collect(receipts)).toStrictEqual({ ...nothing, receipts: 1 });
         expect(await state.receipts(everything)).toMatchObject([{ exp: lately }]);
@@ -801,12 +817,11 @@ export function stateContract(
       });
 
       it("counts an unknown record's retention from when it became so, and leaves open ones", async () => {
-        const { runId } = outboxFor("a");
         await state.openOutbox(outboxFor("a"));
         await state.openOutbox(outboxFor("open"));
-        await state.noteOutbox(runId, { state: "unknown" });
+        await state.noteOutbox(outboxFor("a"), { state: "unknown" });
         clock.ms += retentionMs;
-        await state.noteOutbox(runId, { state: "unknown", sentMs: clock.ms });
+        await state.noteOutbox(outboxFor("a"), { state: "unknown", sentMs: clock.ms });
         expect(await state.collect(options)).toStrictEqual(nothing);
         clock.ms += 1;
         expect(await state.collect(options)).toStrictEqual({ ...nothing, outbox: 1 });
@@ -814,13 +829,12 @@ export function stateContract(
       });
 
       it("starts the retention of an unknown record anew when it was open in between", async () => {
-        const { runId } = outboxFor("a");
         await state.openOutbox(outboxFor("a"));
-        await state.noteOutbox(runId, { state: "unknown" });
-        await state.noteOutbox(runId, { state: "open" });
+        await state.noteOutbox(outboxFor("a"), { state: "unknown" });
+        await state.noteOutbox(outboxFor("a"), { state: "open" });
         clock.ms += retentionMs + 1;
         expect(await state.collect(options)).toStrictEqual(nothing);
-        await state.noteOutbox(runId, { state: "unknown" });
+        await state.noteOutbox(outboxFor("a"), { state: "unknown" });
         expect(await state.collect(options)).toStrictEqual(nothing);
       });
 
@@ -848,7 +862,7 @@ export function stateContract(
         await put(state, receiptFor("a", endedAt(2)));
         await put(state, receiptFor("b", endedAt(1)));
         await state.openOutbox(outboxFor("a"));
-        await state.closeOutbox(runIdFor("a"), transcriptFor("a", 1));
+        await state.closeOutbox(outboxFor("a"), transcriptFor("a", 1));
         await state.quarantine(refusedObject({ atMs: 1 }), { maxBytes: 99, maxEntries: 9 });
         await state.noteTrouble(troubleOf("peer", { atMs: 1 }));
         const one = { ...options, limit: 1 };

@@ -19,7 +19,8 @@ beforeEach(async () => {
   two.asker.calls.splice(0);
 });
 
-const plant = (answer: Omit<Parameters<typeof plantFrames>[1], "runId" | "requestDigest">) =>
+type Planted = Parameters<typeof plantFrames>[1];
+const plant = (answer: Pick<Planted, "frames"> & Partial<Planted>) =>
   plantFrames(two, { runId: record.runId, requestDigest: record.requestDigest, ...answer });
 const state = async () => (await box.state.outboxRecord(record.runId))?.state;
 const closed = { status: "closed", terminal: { status: "succeeded" } };
@@ -112,6 +113,36 @@ describe("of two answers to one request, a follower who was told of one", () => 
     plant({ seq: 1, prev: chainOf(first.bytes), frames: [says("one"), succeeds] });
     expect((await readAll(two.clock, two.asker.process(), record)).text).toBe("one");
     expect(await codeOf(two.clock, ahead.next())).toBe("FRAME_CHAIN_BROKEN");
+  });
+});
+
+describe("a follower that slept through retention, while the run was asked anew", () => {
+  const asleepAndAnew = async (broughtBack: number) => {
+    const first = plant({ frames: [started(), says("old")] });
+    const asleep = follow(box, record.runId);
+    await asleep.next();
+    await asleep.next();
+    const rest = plant({ seq: 2, prev: chainOf(first.bytes), frames: [succeeds] });
+    await readAll(two.clock, box, record);
+    two.clock.jump(limits.retentionMs + 1000);
+    await box.state.collect({ ...limits, limit: 10 });
+    const anew = await two.asks(box, "other", { ttlMs: 600_000 });
+    expect(anew.runId).toBe(record.runId);
+    for (const { key, bytes } of [first, rest].slice(0, broughtBack)) two.store.plant(key, bytes);
+    return { asleep, anew };
+  };
+
+  it("does not close it with the frames of before, which the bucket has brought back", async () => {
+    const { asleep } = await asleepAndAnew(2);
+    expect(await codeOf(two.clock, asleep.next())).toBe("RUN_UNKNOWN");
+    expect(await state()).toBe("open");
+  });
+
+  it("is not told the answer to what was asked instead", async () => {
+    const { asleep, anew } = await asleepAndAnew(0);
+    plant({ requestDigest: anew.requestDigest, frames: [started(), says("new"), succeeds] });
+    await readAll(two.clock, box, anew);
+    expect(await codeOf(two.clock, asleep.next())).toBe("RUN_UNKNOWN");
   });
 });
 

@@ -99,7 +99,7 @@ describe("sending", () => {
   it("puts again only every ten minutes once frames have come", async () => {
     const record = await enqueue(box, outgoing("hi", 3_600_000));
     await send(record);
-    await box.state.noteOutbox(record.runId, { answered: true });
+    await box.state.noteOutbox(record, { answered: true });
     two.clock.jump(limits.resendAnsweredMs - 1);
     await send(record);
     expect(puts()).toBe(1);
@@ -120,7 +120,7 @@ describe("sending", () => {
     const { runId } = record;
     const terminal = { status: "succeeded" } as const;
     const transcript = { runId, attempt: 1, terminal, envelopes: [], closedMs: 1 };
-    await box.state.closeOutbox(runId, transcript);
+    await box.state.closeOutbox(record, transcript);
     await send(record);
     expect(two.asker.calls).toEqual([]);
   });

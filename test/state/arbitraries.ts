@@ -127,7 +127,6 @@ function anyOutbox(when: fc.Arbitrary<number> = moments): fc.Arbitrary<OutboxRec
     {
       to: fc.constantFrom(peer, otherPeer),
       envelope: bytes,
-      requestDigest: names.map(digestFor),
       payload: bytes,
       intentDigest: names,
       iat: when,

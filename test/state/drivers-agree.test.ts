@@ -70,10 +70,10 @@ async function answered(state: State, call: Call): Promise<unknown> {
     case "openOutbox":
       return state.openOutbox(call.record);
     case "noteOutbox":
-      return state.noteOutbox(runIdFor(call.name), call.note);
+      return state.noteOutbox(outboxFor(call.name), call.note);
     case "closeOutbox": {
       const transcript = transcriptFor(call.name, call.closedMs, call.envelopes);
-      return state.closeOutbox(runIdFor(call.name), transcript);
+      return state.closeOutbox(outboxFor(call.name), transcript);
     }
     case "nonce":
       return state.commitOwnerNonce(call.nonce);

@@ -3,7 +3,7 @@ import { writeSync } from "node:fs";
 import { systemClock } from "../../src/base/clock.ts";
 import { openSqliteState } from "../../src/state/sqlite.ts";
 import type { State } from "../../src/state/state.ts";
-import { endedAt, outboxFor, put, receiptFor, runIdFor, transcriptFor } from "./samples.ts";
+import { endedAt, outboxFor, put, receiptFor, transcriptFor } from "./samples.ts";
 
 const [, , task, file = "", times = "0"] = process.argv;
 const state = await openSqliteState({ file, clock: systemClock, machine: "m" });
@@ -43,7 +43,7 @@ async function live(lived: State): Promise<never> {
     const round = await count(lived, "shared");
     const name = `${round}`;
     await lived.openOutbox(outboxFor(name));
-    await lived.closeOutbox(runIdFor(name), transcriptFor(name, 1, 20));
+    await lived.closeOutbox(outboxFor(name), transcriptFor(name, 1, 20));
     await put(lived, receiptFor(name, endedAt(1)));
     if (round % 5 === 0) await lived.collect({ limit: 3, skewMs: 0, retentionMs: 0 });
     writeSync(1, `${round}\n`);
