@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { systemClock } from "../base/clock.ts";
 import { asPosternError, type PosternError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
@@ -7,7 +8,12 @@ import { openHome } from "../gateway/home.ts";
 import { machineName } from "../gateway/machine.ts";
 import { holdPassLock } from "../gateway/pass-lock.ts";
 import { ensureOwner } from "../mailbox/owner.ts";
-import { createSqliteState, recoverSqliteState, type SqliteStateOptions } from "../state/sqlite.ts";
+import {
+  recoverSqliteState,
+  replaceSqliteState,
+  type RecoveredState,
+  type SqliteStateOptions,
+} from "../state/sqlite.ts";
 
 export interface Recovered {
   /** The state was gone, and this one is new. */
@@ -32,21 +38,20 @@ export async function recoverState(
   using _lock = holdPassLock(paths.home);
   const place = { file: paths.state, clock: systemClock, machine: machineName() };
   const made = await madeAnew(place);
-  const recovered = await recoverSqliteState(place);
+  const recovered = made ?? (await recoverSqliteState(place));
   await recovered.state.close();
   const openRuns = recovered.open.map(({ runId }) => runId);
   const { bornMs = recovered.bornMs, unclaimed } = await claim(options);
   const runsFromMs = unclaimed === undefined ? bornMs + limits.recoveryMs : undefined;
-  return { made, bornMs, runsFromMs, openRuns, unclaimed };
+  return { made: made !== undefined, bornMs, runsFromMs, openRuns, unclaimed };
 }
 
-async function madeAnew(place: SqliteStateOptions): Promise<boolean> {
+/** Undefined where there is a state, whatever is wrong with it. */
+async function madeAnew(place: SqliteStateOptions): Promise<RecoveredState | undefined> {
   try {
-    const state = await createSqliteState(place);
-    await state.close();
-    return true;
+    return await replaceSqliteState(place);
   } catch (thrown) {
-    if (asPosternError(thrown).code === "HOME_EXISTS") return false;
+    if (asPosternError(thrown).code === "HOME_EXISTS" && existsSync(place.file)) return undefined;
     throw thrown;
   }
 }

@@ -39,6 +39,14 @@ export async function createSqliteState(options: SqliteStateOptions): Promise<St
   return openSqliteState(options);
 }
 
+/** Makes a state in the place of one that is lost: recovered from its first moment on. Rejects like `createSqliteState`. */
+export async function replaceSqliteState(options: SqliteStateOptions): Promise<RecoveredState> {
+  const { clock, ...rest } = options;
+  const bornMs = clock.now();
+  createStateFile({ ...rest, nowMs: bornMs, recovered: true });
+  return { state: await openSqliteState(options), bornMs, open: [] };
+}
+
 /**
  * Opens the state that is there and never makes one. Rejects with `STATE_MISSING`, with `STATE_UNSUPPORTED`
  * when a newer program made it, with `STATE_ELSEWHERE` when it lies elsewhere than where it was made or

@@ -1,4 +1,12 @@
-import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -276,6 +284,22 @@ describe("a state that was copied", () => {
     // Signed right after the recovery: it may have been run by the state of before.
     expect(await pair.json(copy, ["runs", "show", runId])).toMatchObject({
       runs: [{ status: "interrupted", code: "STATE_LOST", starts: 0 }],
+    });
+    pair.remove();
+  });
+
+  test("a state that is gone but for its log: recover leaves that to the operator, then makes a new one", async () => {
+    const pair = await pairInFolder();
+    const [state, recover] = [path.join(pair.callee, "state.db"), ["state", "recover", "--yes"]];
+    renameSync(state, `${state}-wal`);
+    const { status, stderr } = await pair.run(pair.callee, recover);
+    expect({ status, codes: codesIn(stderr) }).toEqual({ status: 2, codes: ["HOME_EXISTS"] });
+    rmSync(`${state}-wal`);
+    expect(await pair.json(pair.callee, recover)).toMatchObject({ made: true, claimed: true });
+    const runId = await pair.send("after", "x");
+    expect(await pair.poll()).toMatchObject({ status: 0 });
+    expect(await pair.json(pair.callee, ["runs", "show", runId])).toMatchObject({
+      runs: [{ status: "interrupted", code: "STATE_LOST" }],
     });
     pair.remove();
   });

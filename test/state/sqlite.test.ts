@@ -16,6 +16,7 @@ import {
   createSqliteState,
   openSqliteState,
   recoverSqliteState,
+  replaceSqliteState,
   type SqliteStateOptions,
 } from "../../src/state/sqlite.ts";
 import { SqliteDatabase } from "../../src/state/sqlite/database.ts";
@@ -90,6 +91,13 @@ describe("a sqlite state", () => {
         coded("STATE_FULL"),
       );
       expect(readdirSync(home)).toStrictEqual([]);
+    });
+
+    it("in the place of a lost one: recovered, even if whoever makes it dies right after", async () => {
+      await (await replaceSqliteState(options)).state.close();
+      const state = await openSqliteState(options);
+      expect(await state.owner()).toMatchObject({ bornMs: 1000, recovering: true });
+      await state.close();
     });
 
     it("for nobody else to read, its log and index as well", async () => {

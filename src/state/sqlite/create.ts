@@ -12,6 +12,7 @@ import { dirname, join } from "node:path";
 import { errnoOf } from "../../base/errno.ts";
 import { PosternError } from "../../base/errors.ts";
 import { fileError, linkError } from "../file-errors.ts";
+import { recoverRecords } from "../recover.ts";
 import { newMeta } from "../rules.ts";
 import { SqliteDatabase } from "./database.ts";
 import { identityOf, recordIdentity } from "./identity.ts";
@@ -23,6 +24,8 @@ export interface NewStateFile {
   readonly machine: string;
   readonly nowMs: number;
   readonly maxPages?: number;
+  /** It takes the place of one that is lost: whoever finds it, and whenever, finds it recovered. */
+  readonly recovered?: boolean;
 }
 
 /**
@@ -33,7 +36,7 @@ export function createStateFile(made: NewStateFile): void {
   const { file } = made;
   if (existsSync(file)) throw stateExists(file);
   // SQLite would play the log of a state that is gone into the new one.
-  if (existsSync(`${file}-wal`)) throw stateExists(`${file}-wal`);
+  if (existsSync(`${file}-wal`)) throw logExists(`${file}-wal`);
   const folder = temporaryFolder(file);
   try {
     const unnamed = join(folder, "state");
@@ -57,7 +60,8 @@ function temporaryFolder(file: string): string {
   }
 }
 
-function build(unnamed: string, { file, machine, nowMs, maxPages }: NewStateFile): void {
+function build(unnamed: string, made: NewStateFile): void {
+  const { file, machine, nowMs, maxPages, recovered = false } = made;
   // SQLite gives its other files the mode of this one.
   closeSync(openSync(unnamed, "wx", 0o600));
   const bound = maxPages === undefined ? {} : { maxPages };
@@ -70,7 +74,9 @@ function build(unnamed: string, { file, machine, nowMs, maxPages }: NewStateFile
         ...identityOf(unnamed, machine),
         folder: realpathSync(dirname(file)),
       });
-      new SqliteRecords(database).putMeta(newMeta(nowMs));
+      const records = new SqliteRecords(database);
+      records.putMeta(newMeta(nowMs));
+      if (recovered) recoverRecords(records, nowMs);
     });
   } finally {
     // The last connection to close moves the log into the file: what is linked is complete.
@@ -94,8 +100,12 @@ function publish(unnamed: string, file: string): void {
 }
 
 function stateExists(file: string): PosternError {
+  return new PosternError("HOME_EXISTS", `there is a state at ${file}: it stays as it is`);
+}
+
+function logExists(log: string): PosternError {
   return new PosternError(
     "HOME_EXISTS",
-    `there is a state, or what remains of one, at ${file}: it stays as it is`,
+    `${log} is the log of a state that is gone: bring that back, or move the log away, and try again`,
   );
 }
