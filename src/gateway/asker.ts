@@ -91,6 +91,8 @@ export class Asker {
     } catch (thrown) {
       pace.foundNothing();
       const error = await toldApart(this.#box, thrown);
+      // Retention has taken it since it was listed.
+      if (error.code === "RUN_UNKNOWN") return;
       // The store will say the same of the next run.
       if (!isOfOneRun(error)) throw error;
       this.#box.log.warn({ runId, code: error.code }, "the answers to a run cannot be read");

@@ -2,8 +2,8 @@ import { expect, it } from "vitest";
 import { limits } from "../../src/base/limits.ts";
 import { Asker } from "../../src/gateway/asker.ts";
 import { Troubles } from "../../src/gateway/troubles.ts";
-import { plantFrames, says, started } from "../support/forged.ts";
-import { twoGateways } from "../support/two-gateways.ts";
+import { plantFrames, says, started, succeeds } from "../support/forged.ts";
+import { readAll, twoGateways } from "../support/two-gateways.ts";
 
 const bounds = { minDelayMs: 1000, maxDelayMs: 60_000 };
 
@@ -26,4 +26,29 @@ it("looks ever more rarely for a run that thinks in silence past its expiry", as
   }
   expect(nextMs).toBeGreaterThanOrEqual((bounds.maxDelayMs * 3) / 4);
   expect((await box.state.outboxRecord(runId))?.state).toBe("open");
+});
+
+it("goes on with the other runs when retention takes one that it was about to look at", async () => {
+  const two = twoGateways();
+  const box = two.asker.process();
+  const asks = (idempotencyKey: string) =>
+    two.asks(box, "hi", { idempotencyKey, ttlMs: 60_000, deadlineMs: 60_000 });
+  const old = await asks("old");
+  await readAll(two.clock, box, old);
+  two.clock.jump(limits.retentionMs + 1000);
+  const late = await asks("late");
+  await readAll(two.clock, box, late);
+  await asks("open");
+  const { runId, requestDigest } = late;
+  plantFrames(two, { runId, requestDigest, frames: [started(), succeeds] });
+  two.asker.trouble = () => {
+    void two.asker.process().state.collect({ ...limits, limit: 10 });
+    return undefined;
+  };
+  const eager = { ...box, random: { ...box.random, fraction: () => 0 } };
+  const asker = new Asker(eager, bounds, new Troubles(box));
+  await asker.look();
+  expect(await box.state.outboxRecord(old.runId)).toBeUndefined();
+  expect((await box.state.outboxRecord(late.runId))?.state).toBe("closed");
+  expect(asker.takeProblems()).toEqual([]);
 });
