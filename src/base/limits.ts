@@ -106,8 +106,9 @@ export const limits = {
   recoverPerPass: 10_000,
   /** Envelopes of one run that one look reads before it is the next run's turn. */
   envelopesPerLook: 256,
-  /** Asked and unclosed runs looked at in one pass. */
+  /** Asked and unclosed runs looked at in one pass, and those of which it takes them. */
   askedPerPass: 1000,
+  askedTurns: 10_000,
   /** A run of unknown outcome is looked for in one of so many passes. */
   passesPerUnknownLook: 60,
   /** Left-over frames are looked for in one of so many passes, in at most so many pages of a listing. */

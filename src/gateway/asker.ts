@@ -15,6 +15,12 @@ interface Turn {
   last?: Pick<PlacedFrame, "attempt" | "seq">;
 }
 
+/** A run whose turn it is. */
+interface Due {
+  readonly runId: RunId;
+  readonly turn: Turn;
+}
+
 /**
  * The caller's side in one process: sends again and closes what was asked from here and is not closed, each
  * run at its own pace.
@@ -49,21 +55,39 @@ export class Asker {
    * wrong with one run is among the problems, and a trouble of its callee.
    */
   async look(signal?: AbortSignal): Promise<number> {
-    const asked = await this.#box.state.askedRuns({ limit: limits.askedPerPass });
+    const asked = await this.#box.state.askedRuns({ limit: limits.askedTurns });
     const before = this.#turns;
     this.#turns = new Map();
+    const due: Due[] = [];
     for (const { runId, state } of asked) {
       const turn = before.get(runId) ?? { pace: new Pace(this.#bounds), nextMs: 0 };
       this.#turns.set(runId, turn);
-      if (signal?.aborted === true || turn.nextMs > this.#box.clock.now()) continue;
+      if (turn.nextMs > this.#box.clock.now()) continue;
       // A late answer still counts, but it is not looked for every time.
       const looks =
         state === "open" || this.#box.random.fraction() * limits.passesPerUnknownLook < 1;
-      if (looks) await this.#lookAt(runId, turn, signal);
-      turn.nextMs = this.#box.clock.now() + turn.pace.delayMs(this.#box.random.fraction());
+      if (looks) due.push({ runId, turn });
+      else this.#endTurn(turn);
+    }
+    for (const { runId, turn } of this.#byLot(due)) {
+      if (signal?.aborted === true) break;
+      await this.#lookAt(runId, turn, signal);
+      this.#endTurn(turn);
     }
     const next = Math.min(...[...this.#turns.values()].map(({ nextMs }) => nextMs));
     return Math.max(0, next - this.#box.clock.now());
+  }
+
+  /** Of more than one look has time for, chance takes some: what nothing comes of stands in nobody's way for ever. */
+  #byLot(due: readonly Due[]): readonly Due[] {
+    if (due.length <= limits.askedPerPass) return due;
+    const drawn = due.map((each) => ({ each, lot: this.#box.random.fraction() }));
+    const first = drawn.toSorted((a, b) => a.lot - b.lot).slice(0, limits.askedPerPass);
+    return first.map(({ each }) => each);
+  }
+
+  #endTurn(turn: Turn): void {
+    turn.nextMs = this.#box.clock.now() + turn.pace.delayMs(this.#box.random.fraction());
   }
 
   async #lookAt(runId: RunId, turn: Turn, signal?: AbortSignal): Promise<void> {

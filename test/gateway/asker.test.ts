@@ -52,3 +52,18 @@ it("goes on with the other runs when retention takes one that it was about to lo
   expect((await box.state.outboxRecord(late.runId))?.state).toBe("closed");
   expect(asker.takeProblems()).toEqual([]);
 });
+
+it("comes to every run, however many are open before it that nothing comes of", async () => {
+  const two = twoGateways();
+  const box = two.asker.process();
+  const waits = { ttlMs: 60_000, deadlineMs: limits.retentionMs };
+  for (let index = 0; index < limits.askedPerPass; index += 1)
+    await two.asks(box, "hi", { idempotencyKey: `${index}`, ...waits });
+  two.clock.jump(120_000);
+  const { runId, requestDigest } = await two.asks(box, "hi", { idempotencyKey: "last", ...waits });
+  plantFrames(two, { runId, requestDigest, frames: [started(), succeeds] });
+  const state = async () => (await box.state.outboxRecord(runId))?.state;
+  for (let passes = 0; passes < 3 && (await state()) === "open"; passes += 1)
+    await new Asker(box, bounds, new Troubles(box)).look();
+  expect(await state()).toBe("closed");
+});
