@@ -81,6 +81,18 @@ export function deliver(box: Mailbox, { record }: Asked): Promise<void> {
   return watchAsking(box, record.to, () => sendIfDue(box, record, "us"));
 }
 
+/** The same for who does not wait for the answer. Rejects with `EXPIRED` where it may never have been put, and will not be. */
+export async function deliverInTime(box: Mailbox, asked: Asked): Promise<void> {
+  await deliver(box, asked);
+  const { runId } = asked.record;
+  const record = await box.state.outboxRecord(runId);
+  if (record?.sentMs !== null || record.answered || record.state === "closed") return;
+  throw new PosternError(
+    "EXPIRED",
+    `run ${runId} has expired, is not known to have been put into the store, and is sent no more: a new key is new work`,
+  );
+}
+
 /** Throws `TARGET_UNKNOWN` or `NAME_INVALID`. */
 export function resolveTarget(target: string, routes: Routes): AgentAddress {
   if (target.includes("/")) return parseAgentAddress(target);

@@ -7,7 +7,7 @@ import { cancelRun } from "../mailbox/send.ts";
 import type { JsonValue } from "../protocol/fields.ts";
 import type { TerminalPayload } from "../protocol/frame.ts";
 import type { RequestBody } from "../protocol/request.ts";
-import { ask, deliver, type Ask } from "./ask.ts";
+import { ask, deliver, deliverInTime, type Ask } from "./ask.ts";
 import type { Gateway } from "./gateway.ts";
 
 /** What is asked, of whom. Exactly one of `prompt` and `toolCall`. */
@@ -54,9 +54,9 @@ export interface Call extends AsyncIterable<PlacedFrame> {
 /**
  * Commits a request and puts it into the callee's inbox, without waiting for an answer. Rejects with
  * `TARGET_UNKNOWN`, `NAME_INVALID`, `PEER_UNKNOWN`, `KEY_REVOKED`, `KEY_OUTSIDE_WINDOW`, `TRUST_*`,
- * `IDEMPOTENCY_CONFLICT`, `TTL_INVALID`, `PAYLOAD_INVALID`, `STATE_ELSEWHERE`, with the signal's reason, or as
- * store and state do. Once it is committed it is kept: after a rejection of class `store` a later pass sends it, and after
- * `STATE_DAMAGED` perhaps.
+ * `IDEMPOTENCY_CONFLICT`, `TTL_INVALID`, `PAYLOAD_INVALID`, `STATE_ELSEWHERE`, `EXPIRED` for one that was committed
+ * before and could not be put in its time, with the signal's reason, or as store and state do. Once it is committed
+ * it is kept: after a rejection of class `store` a later pass sends it, and after `STATE_DAMAGED` perhaps.
  */
 export async function send(
   gateway: Asking,
@@ -65,13 +65,13 @@ export async function send(
 ): Promise<Sent> {
   signal?.throwIfAborted();
   const asked = await commit(gateway, request);
-  await unlessAborted(deliver(gateway.mailbox, asked), signal);
+  await unlessAborted(deliverInTime(gateway.mailbox, asked), signal);
   return { runId: asked.record.runId, idempotencyKey: asked.idempotencyKey };
 }
 
 /**
- * Commits a request, and sends and follows it. Rejects like `send`, except that a store that cannot be
- * reached is the call's affair: it comes with `result`.
+ * Commits a request, and sends and follows it. Rejects like `send`, except that a store that cannot be reached, or
+ * could not be in time, is the call's affair: it comes with `result`.
  */
 export async function call(
   gateway: Asking,

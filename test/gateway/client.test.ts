@@ -121,6 +121,19 @@ describe("a call", () => {
 });
 
 describe("sending", () => {
+  it("again what could not be put before it expired is EXPIRED, unless it was answered all the same", async () => {
+    const brief = { ...hi, ttlMs: 60_000 };
+    two.asker.trouble = () => ({ when: "after", code: "STORE_UNREACHABLE" });
+    expect(await codeOf(two.clock, send(asking, brief))).toBe("STORE_UNREACHABLE");
+    two.asker.trouble = () => undefined;
+    await pass(two.clock, two.doer.process());
+    two.clock.jump(120_000);
+    expect(await codeOf(two.clock, send(asking, brief))).toBe("EXPIRED");
+    const run = await call(asking, brief);
+    expect(await two.clock.until(run.result)).toMatchObject({ status: "succeeded" });
+    expect(await codeOf(two.clock, send(asking, brief))).toBe("fulfilled");
+  });
+
   it("commits and puts the request, and waits for nothing", async () => {
     const { runId } = await send(asking, hi);
     expect(await two.keys("doer/inbox/")).toEqual([`doer/inbox/asker/${runId}`]);

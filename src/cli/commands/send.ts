@@ -1,5 +1,5 @@
 import { asPosternError } from "../../base/errors.ts";
-import { deliver } from "../../gateway/ask.ts";
+import { deliverInTime } from "../../gateway/ask.ts";
 import { openGateway } from "../../gateway/gateway.ts";
 import { askArgs, askFlags, commitAsk, readAsk } from "../ask-input.ts";
 import { BaseCommand } from "../base-command.ts";
@@ -26,7 +26,7 @@ export default class Send extends BaseCommand {
     if (json) this.printJson({ runId, idempotencyKey: asked.idempotencyKey, to, state });
     else this.print(runId);
     try {
-      await deliver(gateway.mailbox, asked);
+      await deliverInTime(gateway.mailbox, asked);
     } catch (thrown) {
       if (asPosternError(thrown).class === "store") {
         note(`run ${runId} is kept: the next \`postern poll\` sends it`);
