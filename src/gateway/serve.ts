@@ -79,7 +79,7 @@ class Service {
     return { ...this.#responder.counts, closed: this.#asker.closed, collected: this.#collected };
   }
 
-  /** Does the same until the service is over. `work` says how long to wait; after a failure that is the longest. */
+  /** Does the same until the service is over. `work` says how long to wait. */
   async #repeat(part: Part, work: () => Promise<Wait>): Promise<void> {
     const { signal } = this.#over;
     while (!signal.aborted) {
@@ -104,8 +104,14 @@ class Service {
         const { code, message: reason } = error;
         this.#box.log.warn({ code, reason }, "not now: it is tried again");
       }
-      return { ms: this.#options.maxDelayMs };
+      return { ms: this.#delayAfterFailure() };
     }
+  }
+
+  /** The longest, unless runs are at work: their cancels, and what is granted, are to be looked at soon. */
+  #delayAfterFailure(): number {
+    const { maxDelayMs } = this.#options;
+    return this.#responder.runs.size > 0 ? Math.min(maxDelayMs, limits.runDelayMs) : maxDelayMs;
   }
 
   async #answer(): Promise<Wait> {

@@ -120,6 +120,22 @@ describe("a service", () => {
     await stopped(service);
   });
 
+  it("hears it as soon once a look has failed", async () => {
+    const hanging = hanger();
+    const service = serving(doer, hanging.handler);
+    const record = await two.asks(asker, "hi");
+    await two.clock.advance(limits.serveMaxDelayMs);
+    expect(hanging.starts()).toBe(1);
+    two.doer.trouble = () => ({ when: "before", code: "STORE_UNREACHABLE" });
+    await two.clock.advance(limits.runDelayMs);
+    two.doer.trouble = () => undefined;
+    await cancelRun(asker, record.runId);
+    const cancelledMs = two.clock.now();
+    expect(await endOf(record)).toMatchObject({ status: "cancelled" });
+    expect(two.clock.now() - cancelledMs).toBeLessThanOrEqual(2 * limits.runDelayMs);
+    await stopped(service);
+  });
+
   it("does not let a peer at its bound keep others waiting", async () => {
     two.doer.trusts(two.asker, { ...plainGrants, maxConcurrentRuns: 1 });
     const { handler } = hanger();
