@@ -2,6 +2,7 @@ import { chmodSync, existsSync } from "node:fs";
 import type { Clock } from "../base/clock.ts";
 import { PosternError } from "../base/errors.ts";
 import type { Receipt } from "../protocol/receipt.ts";
+import { fileError } from "./file-errors.ts";
 import { recoverRecords } from "./recover.ts";
 import { createStateFile } from "./sqlite/create.ts";
 import { SqliteDatabase } from "./sqlite/database.ts";
@@ -98,6 +99,6 @@ function connected<T>(options: SqliteStateOptions, use: (database: SqliteDatabas
     return use(database);
   } catch (thrown) {
     database.close();
-    throw thrown;
+    throw fileError(thrown, file);
   }
 }

@@ -23,6 +23,7 @@ import { SqliteDatabase } from "../../src/state/sqlite/database.ts";
 import { sqliteError } from "../../src/state/sqlite/errors.ts";
 import { requireKnownVersion } from "../../src/state/sqlite/schema.ts";
 import type { State } from "../../src/state/state.ts";
+import { canMount, Disk } from "../support/disk.ts";
 import { stateContract } from "../contract/state-contract.ts";
 import { endedAt, put, receiptFor, refusedObject, SetClock } from "./samples.ts";
 
@@ -252,6 +253,23 @@ describe("a sqlite state", () => {
       await expect(readsAll(options)).rejects.toMatchObject(coded("STATE_DAMAGED"));
     });
   });
+
+  it.skipIf(!canMount)(
+    "on a disk that is read-only is STATE_READ_ONLY, at rest or not",
+    async () => {
+      using disk = new Disk(home, "1m");
+      await made();
+      const asKilled = `${file}.killed`;
+      const alive = await openSqliteState(options);
+      for (const ending of ["", "-wal", "-shm"])
+        copyFileSync(`${file}${ending}`, `${asKilled}${ending}`);
+      await alive.close();
+      disk.mayBeWritten(false);
+      await expect(openSqliteState(options)).rejects.toMatchObject(coded("STATE_READ_ONLY"));
+      const recovering = recoverSqliteState({ ...options, file: asKilled });
+      await expect(recovering).rejects.toMatchObject(coded("STATE_READ_ONLY"));
+    },
+  );
 
   describe("on a disk that is full", () => {
     it("rejects as STATE_FULL, keeps what it has, and goes on when there is room", async () => {

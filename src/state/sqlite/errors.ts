@@ -1,4 +1,7 @@
+import { accessSync, constants } from "node:fs";
+import { dirname } from "node:path";
 import { PosternError, type ErrorCode } from "../../base/errors.ts";
+import { fileError } from "../file-errors.ts";
 
 /** Primary result codes of SQLite (https://www.sqlite.org/rescode.html): the low byte of an extended code. */
 const primaryCodes: ReadonlyMap<number, readonly [ErrorCode, string]> = new Map([
@@ -37,10 +40,23 @@ const sharedMemoryFull = 4874;
 export function sqliteError(thrown: unknown, file: string): PosternError {
   if (thrown instanceof PosternError) return thrown;
   const result = sqliteCodeOf(thrown);
+  // It says the same of a file it may not open, and of one beside which it cannot make the index of the log.
+  const unwritable = ((result ?? 0) & 0xff) === 14 ? unwritableFolder(file) : undefined;
+  if (unwritable !== undefined) return unwritable;
   const known = primaryCodes.get(result === sharedMemoryFull ? 13 : (result ?? 0) & 0xff);
   const [code, advice] = known ?? ["INTERNAL", "it failed unexpectedly"];
   const said = thrown instanceof Error ? thrown.message : String(thrown);
   return new PosternError(code, `${file}: ${advice} (${said})`, { cause: thrown });
+}
+
+function unwritableFolder(file: string): PosternError | undefined {
+  try {
+    accessSync(dirname(file), constants.W_OK);
+    return undefined;
+  } catch (thrown) {
+    const error = fileError(thrown, file);
+    return error.code === "STATE_READ_ONLY" ? error : undefined;
+  }
 }
 
 /** The extended result code in an error of `node:sqlite`, or undefined for other errors. */
