@@ -61,15 +61,16 @@ export async function* follow(
   for (let misses = 0; ; record = await sameRecord(box, record)) {
     if (record.state === "closed") return yield* replay(box, record, told);
 
-    const silent = isSilentTooLong(record, told?.last, box.clock.now());
+    const silent = isSilentTooLong(record, reader.position, box.clock.now());
     const frames = await look(reader, silent, depthOf(box, misses, silent, options));
     misses = frames.length > 0 ? 0 : misses + 1;
     const final = frames.at(-1);
     const isEnd = final?.event === "terminal";
-    if ((silent || isEnd) && !reader.isWhole) {
-      // The transcript takes every envelope of the attempt; and how long it is silent, the last frame tells.
+    if (isEnd && !reader.isWhole) {
+      // The transcript takes every envelope of the attempt.
       closing = reader.attempt;
-      reader = new FrameReader(box, record, { ...options, from: beginningOf(closing) });
+      const from = { ...beginningOf(closing), atMs: reader.position.atMs };
+      reader = new FrameReader(box, record, { ...options, from });
     } else if (isEnd) {
       const { transcript, status } = await close(box, record, reader, final.payload);
       if (status === "stood") continue;
@@ -82,7 +83,7 @@ export async function* follow(
     } else if (final !== undefined) {
       yield* frames;
       told = { last: final, upTo: reader.position };
-      await noteAnswer(box, record, final);
+      await noteAnswer(box, record, reader.position);
       reads += reader.attempt === closing ? 0 : 1;
       if (isEnough(reads, options)) {
         await box.state.noteOutbox(record, { read: reader.position });
@@ -90,9 +91,9 @@ export async function* follow(
       }
     } else {
       const over = await afterSilence(box, record, { misses, silent, options });
-      if (over?.status === "open" && told !== undefined)
-        await box.state.noteOutbox(record, { read: reader.position });
-      if (over !== undefined) return over;
+      if (over === undefined) continue;
+      if (told !== undefined) await box.state.noteOutbox(record, { read: reader.position });
+      return over;
     }
   }
 }
@@ -116,8 +117,8 @@ interface Silence {
 }
 
 /** A run that was called unknown is open again once it goes on, and is kept as such. */
-async function noteAnswer(box: Mailbox, record: OutboxRecord, last: PlacedFrame): Promise<void> {
-  const goesOn = record.state === "unknown" && !isSilentTooLong(record, last, box.clock.now());
+async function noteAnswer(box: Mailbox, record: OutboxRecord, read: ReadPosition): Promise<void> {
+  const goesOn = record.state === "unknown" && !isSilentTooLong(record, read, box.clock.now());
   if (record.answered && !goesOn) return;
   await box.state.noteOutbox(record, {
     answered: true,
@@ -205,13 +206,9 @@ function depthOf(
  * Whether neither an answer nor time to wait for one is left. A run that has begun to answer may think in
  * silence for as long as a run may take by default, counted from a moment that has been.
  */
-function isSilentTooLong(
-  record: OutboxRecord,
-  last: PlacedFrame | undefined,
-  nowMs: number,
-): boolean {
+function isSilentTooLong(record: OutboxRecord, { atMs }: ReadPosition, nowMs: number): boolean {
   const wanted = (record.deadline ?? record.exp) * 1000;
-  const saidMs = last === undefined || last.at > nowMs + limits.skewMs ? 0 : last.at;
+  const saidMs = atMs === null || atMs > nowMs + limits.skewMs ? 0 : atMs;
   const thinks = saidMs + limits.defaultMaxRunMs + limits.maxRunGraceMs;
   const until = record.deadline === null ? Math.max(wanted, thinks) : wanted;
   return nowMs > until + limits.unknownGraceMs;

@@ -44,6 +44,7 @@ export class FrameReader {
   /** The number of the next frame, and the chain value of the envelope before it. */
   #seq: number;
   #prev: Uint8Array;
+  #atMs: number | null;
   #isWhole: boolean;
   #envelopes: ReadEnvelope[] = [];
   #broken = false;
@@ -57,6 +58,7 @@ export class FrameReader {
     this.#attempt = from.attempt;
     this.#seq = from.seq;
     this.#prev = from.prev;
+    this.#atMs = from.atMs;
     this.#isWhole = from.seq === 0;
   }
 
@@ -65,7 +67,7 @@ export class FrameReader {
   }
 
   get position(): ReadPosition {
-    return { attempt: this.#attempt, seq: this.#seq, prev: this.#prev };
+    return { attempt: this.#attempt, seq: this.#seq, prev: this.#prev, atMs: this.#atMs };
   }
 
   /** Whether the present attempt was read from its beginning. */
@@ -139,6 +141,7 @@ export class FrameReader {
     this.#envelopes.push(read);
     this.#seq = read.payload.seq + read.payload.frames.length;
     this.#prev = chainOf(read.envelope);
+    this.#atMs = read.payload.frames.at(-1)?.at ?? null;
     return placed(read.payload);
   }
 
@@ -213,7 +216,7 @@ export class FrameReader {
 
 /** Where an attempt is read from its first frame on. */
 export function beginningOf(attempt: number): ReadPosition {
-  return { attempt, seq: 0, prev: noPrev };
+  return { attempt, seq: 0, prev: noPrev, atMs: null };
 }
 
 function placed({ attempt, seq, frames }: FramesPayload): PlacedFrame[] {

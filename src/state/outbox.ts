@@ -66,6 +66,8 @@ export interface ReadPosition {
   readonly seq: number;
   /** What the next envelope's `prev` must be: the chain value of the last one that was read. */
   readonly prev: Uint8Array;
+  /** When the frame before it was said, in milliseconds by the callee's clock; null before the first, or where it is not known. */
+  readonly atMs: number | null;
 }
 
 /**

@@ -421,6 +421,7 @@ export function stateContract(
           attempt,
           seq,
           prev: sha256(utf8(`${attempt} ${seq}`)),
+          atMs: seq,
         });
         await state.openOutbox(outboxFor("a"));
         for (const [noted, stands] of [

@@ -246,6 +246,27 @@ describe("single looks", () => {
     expect((await box.state.transcript(record.runId))?.envelopes).toHaveLength(envelopes);
   });
 
+  it("read nothing twice of a run that thinks, or goes on, past its expiry", async () => {
+    const saidNow = (seq: number, before?: Uint8Array) => {
+      const frame = seq === 0 ? started() : says(".");
+      const prev = before === undefined ? {} : { prev: chainOf(before) };
+      return plant({ seq, ...prev, frames: [{ ...frame, at: two.clock.now() }] }).bytes;
+    };
+    let last = saidNow(0);
+    for (let seq = 1; seq < 20; seq += 1) last = saidNow(seq, last);
+    await lookOnce();
+    two.clock.jump(600_000 + 2 * limits.unknownGraceMs);
+    reads();
+    expect((await lookOnce()).followed).toEqual({ status: "open" });
+    expect(reads()).toBe(2);
+    saidNow(20, last);
+    expect((await lookOnce()).followed).toEqual({ status: "open" });
+    expect(reads()).toBe(3);
+    two.clock.jump(2 * limits.defaultMaxRunMs);
+    expect((await lookOnce()).followed).toEqual({ status: "unknown" });
+    expect(reads()).toBe(1);
+  });
+
   it("believe no chain that does not go on from what they read before", async () => {
     plant({ frames: [started(), says("a")] });
     await lookOnce();

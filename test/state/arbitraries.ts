@@ -119,7 +119,7 @@ function anyReceipt(when: fc.Arbitrary<number> = moments): fc.Arbitrary<Receipt>
 export const anyFarReceipt: fc.Arbitrary<Receipt> = anyReceipt(far);
 
 function anyRead(when: fc.Arbitrary<number> = fc.nat({ max: 3 })): fc.Arbitrary<ReadPosition> {
-  return fc.record({ attempt: when, seq: when, prev: bytes }, plain);
+  return fc.record({ attempt: when, seq: when, prev: bytes, atMs: maybe(when) }, plain);
 }
 
 function anyOutbox(when: fc.Arbitrary<number> = moments): fc.Arbitrary<OutboxRecord> {

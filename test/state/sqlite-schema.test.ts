@@ -76,103 +76,103 @@ const ofVersion1 = {
 };
 const ofVersion2 = {
   version: 2,
-  read: { attempt: 1, seq: 2, prev: utf8("prev") },
+  read: { attempt: 1, seq: 2, prev: utf8("prev"), atMs: null },
   released: true,
   troubles: [troubleOf("peer.example")],
   passes: { lastPass: { atMs: 4500, code: "STORE_MISSING" }, lastGoodPassMs: 4000 },
   settledReceipts: 1,
 };
 
-describe.each([ofVersion1, ofVersion2, { ...ofVersion2, version: 3 }])(
-  "a state of version $version, as a program of then left it",
-  (then) => {
-    let clock: SetClock;
-    let folder: string;
+describe.each([
+  ofVersion1,
+  ofVersion2,
+  { ...ofVersion2, version: 3 },
+  { ...ofVersion2, version: 4 },
+])("a state of version $version, as a program of then left it", (then) => {
+  let clock: SetClock;
+  let folder: string;
 
-    beforeEach(async () => {
-      clock = new SetClock(5000);
-      folder = await mkdtemp(join(tmpdir(), "postern-state-"));
-    });
-    afterEach(async () => {
-      await rm(folder, { recursive: true });
-    });
+  beforeEach(async () => {
+    clock = new SetClock(5000);
+    folder = await mkdtemp(join(tmpdir(), "postern-state-"));
+  });
+  afterEach(async () => {
+    await rm(folder, { recursive: true });
+  });
 
-    /** The state of then, opened by this program. */
-    async function ofThen(): Promise<State> {
-      const file = join(folder, "then.sqlite");
-      await writeFile(file, "");
-      const database = new SqliteDatabase({ file });
-      database.exec(
-        await readFile(join(import.meta.dirname, `version-${then.version}.sql`), "utf8"),
-      );
-      recordIdentity(database, identityOf(file, "m"));
-      database.close();
-      return openSqliteState({ file, clock, machine: "m" });
+  /** The state of then, opened by this program. */
+  async function ofThen(): Promise<State> {
+    const file = join(folder, "then.sqlite");
+    await writeFile(file, "");
+    const database = new SqliteDatabase({ file });
+    database.exec(await readFile(join(import.meta.dirname, `version-${then.version}.sql`), "utf8"));
+    recordIdentity(database, identityOf(file, "m"));
+    database.close();
+    return openSqliteState({ file, clock, machine: "m" });
+  }
+
+  it("keeps every row on its way to the present version", async () => {
+    const state = await ofThen();
+    const terminal = { attempt: 1, seq: 3, envelope: utf8("terminal"), payload: succeeded };
+    const ended = receiptFor("ended", {
+      receivedMs: 900,
+      outcome: succeeded,
+      ...endedAt(2000, { acknowledged: false, terminal }),
+    });
+    expect(await state.receipt(receiptFor("open"))).toStrictEqual(receiptFor("open"));
+    expect(await state.receipt(ended)).toStrictEqual(ended);
+    for (const name of ["open", "ended", "neither"]) {
+      const other = receiptFor(name, { requestDigest: digestFor("other") });
+      const blocked = await state.stepRun(other, (view) => ({ answer: view.blocked }));
+      expect(blocked).toBe(name !== "neither");
     }
-
-    it("keeps every row on its way to the present version", async () => {
-      const state = await ofThen();
-      const terminal = { attempt: 1, seq: 3, envelope: utf8("terminal"), payload: succeeded };
-      const ended = receiptFor("ended", {
-        receivedMs: 900,
-        outcome: succeeded,
-        ...endedAt(2000, { acknowledged: false, terminal }),
-      });
-      expect(await state.receipt(receiptFor("open"))).toStrictEqual(receiptFor("open"));
-      expect(await state.receipt(ended)).toStrictEqual(ended);
-      for (const name of ["open", "ended", "neither"]) {
-        const other = receiptFor(name, { requestDigest: digestFor("other") });
-        const blocked = await state.stepRun(other, (view) => ({ answer: view.blocked }));
-        expect(blocked).toBe(name !== "neither");
-      }
-      const asked = outboxFor("asked", {
-        sentMs: 1001,
-        cancel: cancelFor("asked"),
-        read: then.read,
-      });
-      expect(await state.outboxRecord(asked.runId)).toStrictEqual(asked);
-      const closed = outboxFor("closed", { state: "closed", closedMs: 3000, terminal: succeeded });
-      expect(await state.outboxRecord(closed.runId)).toStrictEqual(closed);
-      const transcript = transcriptFor("closed", 3000, 1);
-      expect(await state.transcript(closed.runId)).toStrictEqual(transcript);
-      const entries = await state.quarantined({ limit: 9 });
-      expect(entries.map(({ id: _, ...entry }) => entry)).toStrictEqual([
-        { ...refusedObject(), released: then.released },
-        { ...refusedObject({ bytes: null, size: 100 }), released: false },
-      ]);
-      expect(await state.troubles()).toStrictEqual(then.troubles);
-      expect(await state.overview()).toMatchObject(then.passes);
-      expect(await state.owner()).toMatchObject({ lookMs: 10, generation: 3, claimedMs: 5 });
-      expect(await state.knowsOwnerNonce("n")).toBe(true);
-      expect(await state.seeVersion("trust", 4)).toBe("rolled-back");
-      expect(await state.nextNumber("card")).toBe(2);
-      await state.close();
+    const asked = outboxFor("asked", {
+      sentMs: 1001,
+      cancel: cancelFor("asked"),
+      read: then.read,
     });
+    expect(await state.outboxRecord(asked.runId)).toStrictEqual(asked);
+    const closed = outboxFor("closed", { state: "closed", closedMs: 3000, terminal: succeeded });
+    expect(await state.outboxRecord(closed.runId)).toStrictEqual(closed);
+    const transcript = transcriptFor("closed", 3000, 1);
+    expect(await state.transcript(closed.runId)).toStrictEqual(transcript);
+    const entries = await state.quarantined({ limit: 9 });
+    expect(entries.map(({ id: _, ...entry }) => entry)).toStrictEqual([
+      { ...refusedObject(), released: then.released },
+      { ...refusedObject({ bytes: null, size: 100 }), released: false },
+    ]);
+    expect(await state.troubles()).toStrictEqual(then.troubles);
+    expect(await state.overview()).toMatchObject(then.passes);
+    expect(await state.owner()).toMatchObject({ lookMs: 10, generation: 3, claimedMs: 5 });
+    expect(await state.knowsOwnerNonce("n")).toBe(true);
+    expect(await state.seeVersion("trust", 4)).toBe("rolled-back");
+    expect(await state.nextNumber("card")).toBe(2);
+    await state.close();
+  });
 
-    it("is collected from as a new one is", async () => {
-      const state = await ofThen();
-      const { skewMs, retentionMs } = limits;
-      const options = { limit: 9, skewMs, retentionMs };
-      const over = {
-        receipts: then.settledReceipts,
-        quarantine: 2,
-        troubles: then.troubles.length,
-      };
-      clock.ms = 3000 + retentionMs;
-      expect(await state.collect(options)).toStrictEqual({ ...over, outbox: 0 });
-      clock.ms += 1;
-      expect(await state.collect(options)).toMatchObject({ receipts: 0, outbox: 1 });
-      await state.close();
-    });
+  it("is collected from as a new one is", async () => {
+    const state = await ofThen();
+    const { skewMs, retentionMs } = limits;
+    const options = { limit: 9, skewMs, retentionMs };
+    const over = {
+      receipts: then.settledReceipts,
+      quarantine: 2,
+      troubles: then.troubles.length,
+    };
+    clock.ms = 3000 + retentionMs;
+    expect(await state.collect(options)).toStrictEqual({ ...over, outbox: 0 });
+    clock.ms += 1;
+    expect(await state.collect(options)).toMatchObject({ receipts: 0, outbox: 1 });
+    await state.close();
+  });
 
-    it("has the tables and indexes of a new one afterwards", async () => {
-      await (await ofThen()).close();
-      const file = join(folder, "new.sqlite");
-      await (await createSqliteState({ file, clock, machine: "m" })).close();
-      expect(schemaOf(join(folder, "then.sqlite"))).toStrictEqual(schemaOf(file));
-    });
-  },
-);
+  it("has the tables and indexes of a new one afterwards", async () => {
+    await (await ofThen()).close();
+    const file = join(folder, "new.sqlite");
+    await (await createSqliteState({ file, clock, machine: "m" })).close();
+    expect(schemaOf(join(folder, "then.sqlite"))).toStrictEqual(schemaOf(file));
+  });
+});
 
 function schemaOf(file: string): string[] {
   const database = new SqliteDatabase({ file });

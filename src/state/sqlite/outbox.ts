@@ -135,6 +135,7 @@ function outboxColumns({ record, settledMs }: StoredOutbox): Record<string, SQLI
     read_attempt: record.read?.attempt ?? null,
     read_seq: record.read?.seq ?? null,
     read_prev: record.read?.prev ?? null,
+    read_at_ms: record.read?.atMs ?? null,
   };
 }
 
@@ -169,6 +170,7 @@ function readPositionOf(row: Row): ReadPosition {
     attempt: row.integer("read_attempt"),
     seq: row.integer("read_seq"),
     prev: row.bytes("read_prev"),
+    atMs: row.integerOrNull("read_at_ms"),
   };
 }
 

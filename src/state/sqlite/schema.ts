@@ -190,6 +190,9 @@ CREATE INDEX receipts_standing ON receipts (sender, run_id, admitted, request_di
   WHERE admitted = 1 OR ended_ms IS NULL OR json_extract(terminal, '$.status') <> 'expired';
 `;
 
+/** How long a run has been silent is known without reading all of its frames anew. */
+const fifthVersion = "ALTER TABLE outbox ADD COLUMN read_at_ms INTEGER;";
+
 /**
  * `keptUntilMs` in SQL. With the limits it is, to the letter, what an index is made of: then only what is old is
  * read. With any other retention that index is read from end to end.
@@ -205,7 +208,13 @@ export function keptUntilSql(
  * What brings a state from each version to the next; a state's version (`user_version`) is the number of
  * these that it has been through. An entry that was released is never changed.
  */
-const migrations: readonly string[] = [firstVersion, secondVersion, thirdVersion, fourthVersion];
+const migrations: readonly string[] = [
+  firstVersion,
+  secondVersion,
+  thirdVersion,
+  fourthVersion,
+  fifthVersion,
+];
 
 /**
  * Brings a state up to this program's version, in one transaction. Throws as `requireKnownVersion` does.
