@@ -62,6 +62,9 @@ export async function* follow(
     if (record.state === "closed") return yield* replay(box, record, told);
 
     const silent = isSilentTooLong(record, reader.position, box.clock.now());
+    // It goes on after all, or a clock that was ahead had called it unknown.
+    if (!silent && record.state === "unknown")
+      await box.state.noteOutbox(record, { state: "open" });
     const frames = await look(reader, silent, depthOf(box, misses, silent, options));
     misses = frames.length > 0 ? 0 : misses + 1;
     const final = frames.at(-1);
@@ -83,7 +86,7 @@ export async function* follow(
     } else if (final !== undefined) {
       yield* frames;
       told = { last: final, upTo: reader.position };
-      await noteAnswer(box, record, reader.position);
+      if (!record.answered) await box.state.noteOutbox(record, { answered: true });
       reads += reader.attempt === closing ? 0 : 1;
       if (isEnough(reads, options)) {
         await box.state.noteOutbox(record, { read: reader.position });
@@ -114,16 +117,6 @@ interface Silence {
   /** Whether no time to wait is left. */
   readonly silent: boolean;
   readonly options: FollowOptions;
-}
-
-/** A run that was called unknown is open again once it goes on, and is kept as such. */
-async function noteAnswer(box: Mailbox, record: OutboxRecord, read: ReadPosition): Promise<void> {
-  const goesOn = record.state === "unknown" && !isSilentTooLong(record, read, box.clock.now());
-  if (record.answered && !goesOn) return;
-  await box.state.noteOutbox(record, {
-    answered: true,
-    ...(goesOn ? { state: "open" } : {}),
-  });
 }
 
 /** Nothing new was there: says again what was asked, and waits, unless following is over with that. */

@@ -197,6 +197,15 @@ describe("silence", () => {
     expect(two.clock.now()).toBeLessThan(record.exp * 1000 + limits.unknownGraceMs);
   });
 
+  it("by a clock that was ahead is none once the clock is right", async () => {
+    const lookOnce = () => readAll(two.clock, box, record, { once: true });
+    two.clock.jump(4 * 3_600_000);
+    expect((await lookOnce()).followed.status).toBe("unknown");
+    two.clock.jump(-4 * 3_600_000);
+    expect((await lookOnce()).followed.status).toBe("open");
+    expect(await state()).toBe("open");
+  });
+
   it("is over when a late answer comes: it still counts", async () => {
     await readAll(two.clock, box, record);
     answer();
