@@ -265,8 +265,11 @@ async function* replay(
   told: Told | undefined,
 ): AsyncGenerator<PlacedFrame, Followed> {
   const transcript = await box.state.transcript(record.runId);
-  if (transcript === undefined)
+  if (transcript === undefined) {
+    // Unless retention has taken both.
+    await sameRecord(box, record);
     throw new PosternError("STATE_DAMAGED", `run ${record.runId} is closed without a transcript`);
+  }
   if (told !== undefined && !goesOnFrom(transcript, told.upTo)) {
     const what = `attempt ${told.last.attempt} does not lead to how run ${record.runId} was closed`;
     throw new PosternError("FRAME_CHAIN_BROKEN", `${what}: follow it once more from its start`);

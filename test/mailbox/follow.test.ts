@@ -116,6 +116,16 @@ describe("of two answers to one request, a follower who was told of one", () => 
   });
 });
 
+it("is RUN_UNKNOWN, and no damage, when retention takes a closed run while it is told again", async () => {
+  answer();
+  await readAll(two.clock, box, record);
+  two.clock.jump(limits.retentionMs + 1000);
+  const telling = follow(box, record.runId).next();
+  const collected = two.asker.process().state.collect({ ...limits, limit: 10 });
+  expect(await codeOf(two.clock, telling)).toBe("RUN_UNKNOWN");
+  expect(await collected).toMatchObject({ outbox: 1 });
+});
+
 describe("a follower that slept through retention, while the run was asked anew", () => {
   const asleepAndAnew = async (broughtBack: number) => {
     const first = plant({ frames: [started(), says("old")] });
