@@ -119,17 +119,24 @@ export class Scenario {
     }
     // Mostly nothing more happens once all is done; but what was late, or stood still, may come much later.
     const isWhole = world.randomOf("quiet").chance(0.2);
-    for (let sinceMs = 0; sinceMs < quietMs; sinceMs += quietSliceMs) {
+    const mayEnd = (): boolean => !isWhole && checker.isQuiet(quiet);
+    let leftMs = quietMs;
+    do {
       await world.pass(quietSliceMs);
-      if (!isWhole && checker.isQuiet(quiet)) break;
-    }
-    over.abort();
+      leftMs -= quietSliceMs;
+    } while (leftMs > 0 && !mayEnd());
     // A run of unknown outcome is looked for rarely by passes; whoever asks for it gets a late answer at once.
     for (const [index, { machine, runId }] of this.#stage.runs.entries())
       this.#stage.process(machine, `late${index}`, (mailbox) =>
         this.#stage.follow(machine, mailbox, runId, minute),
       );
     await world.pass(2 * minute);
+    // One that has begun to answer, and never ends, is open until it has been silent for too long.
+    while (leftMs > 0 && !checker.isQuiet(quiet)) {
+      await world.pass(quietSliceMs);
+      leftMs -= quietSliceMs;
+    }
+    over.abort();
     if (weather.clocks !== "wild" && !world.isOver) checker.checkQuiet(quiet);
   }
 
