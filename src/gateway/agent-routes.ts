@@ -9,7 +9,7 @@ import { moduleHandler } from "../handlers/module.ts";
 import type { AgentSettings } from "./agent-config.ts";
 import { agentsOf, type Config } from "./config.ts";
 import { readHeadersFile } from "./headers-file.ts";
-import type { AgentRoute } from "./responder.ts";
+import type { AgentRoute } from "./starter.ts";
 
 /** What handlers are made with, besides what the config says of each. */
 export interface AgentSurroundings {

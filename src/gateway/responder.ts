@@ -1,49 +1,32 @@
-import { asPosternError, PosternError } from "../base/errors.ts";
+import { asPosternError, type PosternError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
-import type { AgentName, GatewayName } from "../base/names.ts";
-import type { Handler } from "../handlers/handler.ts";
+import type { GatewayName } from "../base/names.ts";
 import { admit, type Waiting } from "../mailbox/admit.ts";
 import { dropSpentCancel, readCancel, type ListedCancel } from "../mailbox/cancel.ts";
-import { publishEnding, republishEnding } from "../mailbox/end.ts";
-import type { MaxRunOf } from "../mailbox/grants.ts";
+import { republishEnding } from "../mailbox/end.ts";
 import { scanInbox } from "../mailbox/inbox.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
 import { claimAfterRecovery } from "../mailbox/owner.ts";
 import { warnOverBudget } from "../mailbox/quarantine.ts";
-import { takeOver, type OnCrash } from "../mailbox/take-over.ts";
-import { parseEnvelope } from "../protocol/envelope.ts";
-import type { Receipt, RunRef } from "../protocol/receipt.ts";
-import { decodeRequest } from "../protocol/request.ts";
+import type { RunRef } from "../protocol/receipt.ts";
 import { Admissions } from "./admissions.ts";
-import { Run } from "./run.ts";
-import { RunsAtWork } from "./runs-at-work.ts";
+import { isStranger, Problems } from "./problems.ts";
+import type { RunsAtWork } from "./runs-at-work.ts";
 import { Scan, type MayStart } from "./scan.ts";
-import { isOfOneRun, toldApart, Troubles, type Failure } from "./troubles.ts";
+import { maxRunsOf, Starter, type Routes } from "./starter.ts";
+import { Troubles } from "./troubles.ts";
 
-/** What requests to one agent run, and how. */
-export interface AgentRoute {
-  readonly handler: Handler;
-  readonly maxRunMs: number;
-  readonly onCrash: OnCrash;
-}
-
-export interface ResponderOptions {
-  readonly agents: ReadonlyMap<AgentName, AgentRoute>;
+export interface ResponderOptions extends Routes {
   readonly maxConcurrentRuns: number;
-}
-
-/** How long each agent that is here may take. */
-export function maxRunsOf({ agents }: Pick<ResponderOptions, "agents">): MaxRunOf {
-  return (agent) => agents.get(agent)?.maxRunMs;
 }
 
 /** What a responder did, counted since it was made. */
 export interface Responded {
-  admitted: number;
-  takenOver: number;
-  answered: number;
-  quarantined: number;
-  waiting: number;
+  readonly admitted: number;
+  readonly takenOver: number;
+  readonly answered: number;
+  readonly quarantined: number;
+  readonly waiting: number;
 }
 
 const quarantinedText = "what it sent was refused: see `postern quarantine list`";
@@ -56,17 +39,10 @@ export class Responder {
   readonly #box: Mailbox;
   readonly #options: ResponderOptions;
   readonly #troubles: Troubles;
-  readonly #maxRunOf: MaxRunOf;
-  readonly runs: RunsAtWork;
+  readonly #problems: Problems;
+  readonly #starter: Starter;
   readonly #admissions = new Admissions();
-  readonly #counts: Responded = {
-    admitted: 0,
-    takenOver: 0,
-    answered: 0,
-    quarantined: 0,
-    waiting: 0,
-  };
-  readonly #problems: PosternError[] = [];
+  readonly #counts = { admitted: 0, answered: 0, quarantined: 0, waiting: 0 };
   /** Open runs that other live workers hold: they count against the bound of this gateway. */
   #elsewhere = 0;
 
@@ -74,17 +50,21 @@ export class Responder {
     this.#box = box;
     this.#options = options;
     this.#troubles = troubles;
-    this.#maxRunOf = maxRunsOf(options);
-    this.runs = new RunsAtWork(box);
+    this.#problems = new Problems(box, troubles);
+    this.#starter = new Starter(box, { routes: options, problems: this.#problems, troubles });
   }
 
-  get counts(): Readonly<Responded> {
-    return this.#counts;
+  get runs(): RunsAtWork {
+    return this.#starter.runs;
+  }
+
+  get counts(): Responded {
+    return { ...this.#counts, takenOver: this.#starter.takenOver };
   }
 
   /** What went wrong with single runs since it was last asked; they stay open and are taken up by a later pass. */
   takeProblems(): readonly PosternError[] {
-    return this.#problems.splice(0);
+    return this.#problems.take();
   }
 
   /** Whether requests were left in the inbox that may run once there is room, or time. */
@@ -108,7 +88,7 @@ export class Responder {
     for (const ref of await state.receiptRefs({ are: "unacknowledged", limit })) {
       if (this.runs.isOurs(ref) || unreachable.has(ref.from)) continue;
       if (clock.now() >= untilMs) return;
-      const done = await this.#apart(ref, async () => {
+      const done = await this.#problems.apart(ref, async () => {
         const receipt = await state.receipt(ref);
         if (receipt?.ended?.acknowledged === false) await republishEnding(this.#box, receipt);
       });
@@ -124,11 +104,11 @@ export class Responder {
       if (this.runs.isOurs(ref)) continue;
       while (this.#isFull() && mayStart(0) && clock.now() < untilMs) await this.runs.oneDone();
       if (this.#isFull() || !mayStart(0)) return;
-      await this.#apart(ref, async () => {
+      await this.#problems.apart(ref, async () => {
         const receipt = await state.receipt(ref);
         // Another process may have ended it since it was listed, or even collected it.
         if (receipt === undefined || receipt.ended !== null) return;
-        if (!(await this.#takeOver(receipt))) this.#elsewhere += 1;
+        if (!(await this.#starter.takeOver(receipt))) this.#elsewhere += 1;
       });
     }
   }
@@ -141,11 +121,15 @@ export class Responder {
     this.#counts.waiting = 0;
     this.runs.checkTrust();
     const untilMs = this.#box.clock.now() + limits.scanMs;
-    const scan = new Scan(mayStart, untilMs);
+    const scan = new Scan({
+      mayStart,
+      untilMs,
+      isStranger: (sender) => isStranger(this.#box, sender),
+    });
     try {
       for await (const page of scanInbox(this.#box, scan.full)) {
         for (const cancel of page.cancels)
-          if (!this.#isLeft(cancel.name.from, scan))
+          if (!scan.leaves(cancel.name.from))
             await this.#inTime(cancel.name, scan, () => this.#hearCancel(cancel));
         let left = page.waiting;
         do left = await this.#admitAll(left, scan);
@@ -168,7 +152,7 @@ export class Responder {
       // The same request may wait in the inbox and, released, in quarantine: the one is looked at after the other.
       while (this.#admissions.hasName(request.name)) await this.#admissions.oneDecided();
       if (scan.full.has(from)) this.#counts.waiting += 1;
-      else if (this.#isLeft(from, scan)) continue;
+      else if (scan.leaves(from)) continue;
       else if (!this.#hasRoomFor(request)) left.push(request);
       else if (!this.runs.hasName(request.name)) {
         if (!(await this.#mayAdmit(scan))) return [...left, ...waiting.slice(index)];
@@ -198,30 +182,28 @@ export class Responder {
     }
   }
 
-  /** A store may take its time to fail: what else a sender, or any stranger, has then waits for the next scan. */
+  /** A store may take its time to fail: what else its sender has then waits for the next scan. */
   async #inTime(
     name: Pick<RunRef, "from" | "runId">,
     scan: Scan,
     work: () => Promise<void>,
   ): Promise<void> {
-    const done = await this.#apart(name, work);
-    if (done || this.#box.clock.now() < scan.untilMs) return;
-    if (this.#isStranger(name.from)) scan.takesStrangers = false;
-    else scan.full.add(name.from);
+    const done = await this.#problems.apart(name, work);
+    if (!done && this.#box.clock.now() >= scan.untilMs) scan.leave(name.from);
   }
 
   async #admit(waiting: Waiting, scan: Scan): Promise<void> {
     const { from } = waiting.name;
-    const result = await admit(this.#box, waiting, this.#maxRunOf);
+    const result = await admit(this.#box, waiting, maxRunsOf(this.#options));
     switch (result.status) {
       case "admitted":
         this.#counts.admitted += 1;
         this.#troubles.wentWell(from);
-        this.#start(result.receipt, result.request);
+        this.#starter.start(result.receipt, result.request);
         return;
       case "exists":
         if (result.receipt.state !== "ended" && !this.runs.isOurs(result.receipt))
-          await this.#takeOver(result.receipt);
+          await this.#starter.takeOver(result.receipt);
         return;
       case "answered":
         this.#counts.answered += 1;
@@ -230,10 +212,11 @@ export class Responder {
       case "quarantined":
         if (result.answer === "kept") {
           this.#counts.quarantined += 1;
-          this.#noteTrouble(from, { code: result.code, message: quarantinedText });
+          this.#problems.note(from, { code: result.code, message: quarantinedText });
         }
         if (result.answer !== "kept") scan.readInVain(from, result.read);
-        if (result.answer === "over-budget") this.#leaveInPlace(from, scan);
+        if (result.answer === "over-budget" && scan.metOverBudget(from))
+          warnOverBudget(this.#box, from);
         return;
       case "waits":
         this.#counts.waiting += 1;
@@ -246,52 +229,6 @@ export class Responder {
     }
   }
 
-  #leaveInPlace(from: GatewayName, scan: Scan): void {
-    if (!scan.overBudget.has(from)) warnOverBudget(this.#box, from);
-    scan.overBudget.add(from);
-    // Strangers' names cost nothing to invent: what else lies there under any of them stays unread.
-    if (this.#isStranger(from)) scan.takesStrangers = false;
-  }
-
-  /** False when the run is left to a worker that lives. */
-  async #takeOver(receipt: Receipt): Promise<boolean> {
-    const taken = await takeOver(this.#box, receipt, {
-      isOurs: (other) => this.runs.isOurs(other),
-      onCrash: ({ agent }) => this.#options.agents.get(agent)?.onCrash ?? "report",
-    });
-    if (taken.status === "left") return false;
-    this.#counts.takenOver += 1;
-    if (taken.status === "ended") {
-      await publishEnding(this.#box, taken.receipt);
-      return true;
-    }
-    // The bytes were verified when the receipt was made; `commitStart` asks the trust document again.
-    const { untrustedPayload } = parseEnvelope("request", taken.receipt.request);
-    this.#start(taken.receipt, decodeRequest(untrustedPayload));
-    return true;
-  }
-
-  #start(receipt: Receipt, request: ReturnType<typeof decodeRequest>): void {
-    const handler = this.#options.agents.get(receipt.agent)?.handler ?? missingHandler;
-    const run = new Run(this.#box, {
-      receipt,
-      request,
-      handler,
-      maxRunOf: this.#maxRunOf,
-    });
-    this.runs.add(run);
-    const end = (): void => this.#troubles.wentWell(receipt.from);
-    run.done.then(end, (thrown: unknown) => {
-      const error = asPosternError(thrown);
-      this.#problems.push(error);
-      if (isOfOneRun(error)) this.#troubles.failed(receipt.from, error);
-      this.#box.log.error(
-        { run: receipt.runId, code: error.code, err: error },
-        "a run could not be ended and stays open",
-      );
-    });
-  }
-
   /** A cancel for a run at work here stops it; one that has nothing left to stop is deleted. */
   async #hearCancel(listed: ListedCancel): Promise<void> {
     const receipt = await this.#box.state.receiptOfCancel(listed.name);
@@ -301,15 +238,6 @@ export class Responder {
       return;
     }
     await dropSpentCancel(this.#box, listed, receipt);
-  }
-
-  /** Whether what a sender has waits for the next scan. */
-  #isLeft(sender: GatewayName, scan: Scan): boolean {
-    return scan.full.has(sender) || (!scan.takesStrangers && this.#isStranger(sender));
-  }
-
-  #isStranger(sender: GatewayName): boolean {
-    return this.#box.trust.current().grantsOf(sender) === undefined;
   }
 
   #isFull(): boolean {
@@ -333,35 +261,4 @@ export class Responder {
     if (left.some((request) => this.#hasRoomFor(request))) return true;
     return this.#box.clock.now() < untilMs && (await this.runs.oneDone());
   }
-
-  /** What is wrong with a single run or request does not stand in the way of the others. */
-  async #apart(
-    { from, runId }: Pick<RunRef, "from" | "runId">,
-    work: () => Promise<void>,
-  ): Promise<boolean> {
-    try {
-      await work();
-      return true;
-    } catch (thrown) {
-      const error = await toldApart(this.#box, thrown);
-      if (!isOfOneRun(error)) throw error;
-      this.#problems.push(error);
-      this.#noteTrouble(from, error);
-      this.#box.log.error(
-        { run: runId, code: error.code, err: error },
-        "a run cannot be dealt with now",
-      );
-      return false;
-    }
-  }
-
-  /** Strangers' names cost nothing to invent: what is remembered of them is in quarantine. */
-  #noteTrouble(from: GatewayName, failure: Failure): void {
-    if (!this.#isStranger(from)) this.#troubles.failed(from, failure);
-  }
 }
-
-/** Stands in for an agent that was removed after its run was admitted: `commitStart` refuses before it is used. */
-const missingHandler: Handler = {
-  run: () => Promise.reject(new PosternError("NOT_GRANTED", "the agent is no longer here")),
-};

@@ -1,6 +1,6 @@
 import { PosternError } from "../../src/base/errors.ts";
 import { parseAgentName, type AgentName } from "../../src/base/names.ts";
-import type { AgentRoute } from "../../src/gateway/responder.ts";
+import type { AgentRoute } from "../../src/gateway/starter.ts";
 import type { Handler, Work } from "../../src/handlers/handler.ts";
 import type { Checker } from "./checker.ts";
 import type { Life } from "./life.ts";

@@ -11,7 +11,7 @@ import {
 } from "../../src/base/names.ts";
 import { ask, deliver, type Ask } from "../../src/gateway/ask.ts";
 import { poll, type PollOptions, type PollReport } from "../../src/gateway/poll.ts";
-import type { AgentRoute } from "../../src/gateway/responder.ts";
+import type { AgentRoute } from "../../src/gateway/starter.ts";
 import type { Handler } from "../../src/handlers/handler.ts";
 import { follow, type Followed } from "../../src/mailbox/follow.ts";
 import type { PlacedFrame } from "../../src/mailbox/frame-reader.ts";

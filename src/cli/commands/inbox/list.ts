@@ -2,7 +2,7 @@ import { integer, string } from "@oclif/core/flags";
 import { systemClock } from "../../../base/clock.ts";
 import { parseGatewayName } from "../../../base/names.ts";
 import { openGateway } from "../../../gateway/gateway.ts";
-import { maxRunsOf } from "../../../gateway/responder.ts";
+import { maxRunsOf } from "../../../gateway/starter.ts";
 import { lookAtInbox } from "../../../mailbox/look-at-inbox.ts";
 import { BaseCommand } from "../../base-command.ts";
 import { inboxLookView, inboxTables } from "../../inbox-views.ts";

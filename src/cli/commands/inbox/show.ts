@@ -3,7 +3,7 @@ import { systemClock } from "../../../base/clock.ts";
 import { PosternError } from "../../../base/errors.ts";
 import { isRunId, type GatewayName, type RunId } from "../../../base/names.ts";
 import { openGateway } from "../../../gateway/gateway.ts";
-import { maxRunsOf } from "../../../gateway/responder.ts";
+import { maxRunsOf } from "../../../gateway/starter.ts";
 import { lookAtRequest } from "../../../mailbox/look-at-inbox.ts";
 import { parseObjectKey, type RequestName } from "../../../protocol/object-key.ts";
 import { BaseCommand } from "../../base-command.ts";

@@ -1,7 +1,7 @@
 import { boolean } from "@oclif/core/flags";
 import { systemClock } from "../../../base/clock.ts";
 import { openGateway } from "../../../gateway/gateway.ts";
-import { maxRunsOf } from "../../../gateway/responder.ts";
+import { maxRunsOf } from "../../../gateway/starter.ts";
 import { previewRelease, releasableOf } from "../../../mailbox/release.ts";
 import { BaseCommand } from "../../base-command.ts";
 import { requireYes } from "../../confirm.ts";

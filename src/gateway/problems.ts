@@ -1,0 +1,57 @@
+import type { PosternError } from "../base/errors.ts";
+import type { GatewayName } from "../base/names.ts";
+import type { Mailbox } from "../mailbox/mailbox.ts";
+import type { RunRef } from "../protocol/receipt.ts";
+import { isOfOneRun, toldApart, type Failure, type Troubles } from "./troubles.ts";
+
+/** What went wrong with single runs and requests, apart from all others. */
+export class Problems {
+  readonly #box: Mailbox;
+  readonly #troubles: Troubles;
+  readonly #problems: PosternError[] = [];
+
+  constructor(box: Mailbox, troubles: Troubles) {
+    this.#box = box;
+    this.#troubles = troubles;
+  }
+
+  /** Since it was last asked. */
+  take(): readonly PosternError[] {
+    return this.#problems.splice(0);
+  }
+
+  add(problem: PosternError): void {
+    this.#problems.push(problem);
+  }
+
+  /** What is wrong with a single run or request does not stand in the way of the others; false where something is. */
+  async apart(
+    { from, runId }: Pick<RunRef, "from" | "runId">,
+    work: () => Promise<void>,
+  ): Promise<boolean> {
+    try {
+      await work();
+      return true;
+    } catch (thrown) {
+      const error = await toldApart(this.#box, thrown);
+      if (!isOfOneRun(error)) throw error;
+      this.add(error);
+      this.note(from, error);
+      this.#box.log.error(
+        { run: runId, code: error.code, err: error },
+        "a run cannot be dealt with now",
+      );
+      return false;
+    }
+  }
+
+  /** Strangers' names cost nothing to invent: what is remembered of them is in quarantine. */
+  note(from: GatewayName, failure: Failure): void {
+    if (!isStranger(this.#box, from)) this.#troubles.failed(from, failure);
+  }
+}
+
+/** Whether a sender is no peer. */
+export function isStranger(box: Mailbox, sender: GatewayName): boolean {
+  return box.trust.current().grantsOf(sender) === undefined;
+}
