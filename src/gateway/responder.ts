@@ -59,7 +59,8 @@ export class Responder {
   }
 
   get counts(): Responded {
-    return { ...this.#counts, takenOver: this.#starter.takenOver };
+    const { admitted, ...others } = this.#counts;
+    return { admitted, takenOver: this.#starter.takenOver, ...others };
   }
 
   /** What went wrong with single runs since it was last asked; they stay open and are taken up by a later pass. */
