@@ -2,9 +2,6 @@ import { isUtf8 } from "node:buffer";
 import { PosternError, type ErrorCode } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 
-/** Told where each text's bytes lie, map keys included, in the order of the bytes. */
-export type TextVisitor = (start: number, end: number) => void;
-
 /** An array or map whose items are still being read. */
 interface Container {
   readonly isMap: boolean;
@@ -16,7 +13,7 @@ interface Container {
 }
 
 /** The three high bits of an item's first byte (RFC 8949 section 3.1). */
-const major = {
+export const major = {
   unsigned: 0,
   negative: 1,
   bytes: 2,
@@ -36,7 +33,7 @@ const twoTo32 = 2 ** 32;
  *
  * Throws `CBOR_TOO_LARGE`, `CBOR_TOO_DEEP`, `CBOR_MALFORMED`, `CBOR_NOT_CANONICAL` or `CBOR_FORBIDDEN`.
  */
-export function walkCbor(bytes: Uint8Array, onText?: TextVisitor): void {
+export function walkCbor(bytes: Uint8Array): void {
   if (bytes.length > limits.maxEnvelopeBytes) {
     const found = `${bytes.length} bytes of CBOR`;
     throw new PosternError(
@@ -44,21 +41,19 @@ export function walkCbor(bytes: Uint8Array, onText?: TextVisitor): void {
       `${found}; at most ${limits.maxEnvelopeBytes} are read`,
     );
   }
-  new Walker(bytes, onText).walk();
+  new Walker(bytes).walk();
 }
 
 class Walker {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
-  readonly #onText: TextVisitor | undefined;
   readonly #open: Container[] = [];
   #position = 0;
   #items = 0;
 
-  constructor(bytes: Uint8Array, onText: TextVisitor | undefined) {
+  constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#onText = onText;
   }
 
   walk(): void {
@@ -165,7 +160,6 @@ class Walker {
     if (!isUtf8(this.#bytes.subarray(start, this.#position))) {
       throw this.#failure("CBOR_MALFORMED", "a text that is not well-formed UTF-8");
     }
-    this.#onText?.(start, this.#position);
   }
 
   #container(isMap: boolean, left: number): Container {

@@ -1,8 +1,7 @@
 import { Encoder } from "cbor-x/index-no-eval";
-import { fromUtf8 } from "../base/bytes.ts";
 import { PosternError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
-import { walkCbor } from "./cbor-walk.ts";
+import { major, walkCbor } from "./cbor-walk.ts";
 
 export type CborMap = ReadonlyMap<string | number, CborValue>;
 /** What `decodeCbor` makes. Maps are always `Map`, so that no key ever meets a prototype. */
@@ -30,10 +29,8 @@ const options = {
   useTag259ForMaps: false,
   variableMapSize: true,
   tagUint8Array: false,
-  int64AsNumber: true,
-  copyBuffers: true,
 };
-// This build of cbor-x never loads the optional native extractor: every machine reads the same bytes alike.
+// This build of cbor-x never loads the optional native extractor: no machine differs from another.
 const library = new Encoder(options);
 
 /**
@@ -55,17 +52,8 @@ export function encodeCbor(value: CborInput): Uint8Array {
  * Throws `CBOR_TOO_LARGE`, `CBOR_TOO_DEEP`, `CBOR_MALFORMED`, `CBOR_NOT_CANONICAL` or `CBOR_FORBIDDEN`.
  */
 export function decodeCbor(bytes: Uint8Array): CborValue {
-  let marked = false;
-  walkCbor(bytes, (start) => {
-    marked ||= bytes[start] === 0xef && bytes[start + 1] === 0xbb && bytes[start + 2] === 0xbf;
-  });
-  // A view of our own: the library leaves a property on what it reads, and copies byte strings as its class.
-  const value: unknown = library.decode(
-    new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength),
-  );
-  if (!isCborValue(value))
-    throw new PosternError("INTERNAL", "CBOR: decoded to what the walker did not see");
-  return marked ? withTexts(value, textsOf(bytes)) : value;
+  walkCbor(bytes);
+  return new Reader(bytes).value();
 }
 
 export function isCborMap(value: CborInput | undefined): value is CborMap {
@@ -159,52 +147,97 @@ function forbidden(what: string): PosternError {
   return new PosternError("CBOR_FORBIDDEN", `CBOR: there is no form for ${what}`);
 }
 
-/** What the walker lets through comes back as nothing else; that the library agrees is checked, not believed. */
-function isCborValue(value: unknown): value is CborValue {
-  switch (typeof value) {
-    case "boolean":
-    case "string":
-      return true;
-    case "number":
-      return Number.isFinite(value);
-    case "object":
-      if (value === null || value instanceof Uint8Array) return true;
-      if (Array.isArray(value)) return value.every(isCborValue);
-      return (
-        value instanceof Map &&
-        [...value].every(([key, item]) => isCborKey(key) && isCborValue(item))
-      );
-    default:
-      return false;
+/**
+ * Makes the value of one item that the walker has let through: heads, lengths and nesting are in order. Not the
+ * library's: that drops a byte order mark at the start of a longer text, so that two keys of a map become one,
+ * and what a reader is shown must be what was signed.
+ */
+class Reader {
+  readonly #bytes: Buffer;
+  #position = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  value(): CborValue {
+    const first = this.#bytes.readUInt8(this.#advance(1));
+    const [type, info] = [first >> 5, first & 31];
+    if (type === major.simple) return this.#simple(info);
+    const argument = this.#argument(info);
+    switch (type) {
+      case major.unsigned:
+        return argument;
+      case major.negative:
+        return -1 - argument;
+      case major.bytes:
+        return this.#content(argument);
+      case major.text:
+        return this.#text(argument);
+      case major.array:
+        return this.#list(argument);
+      case major.map:
+        return this.#map(argument);
+      default:
+        throw unforeseen();
+    }
+  }
+
+  #list(length: number): CborValue[] {
+    const list: CborValue[] = [];
+    while (list.length < length) list.push(this.value());
+    return list;
+  }
+
+  #map(length: number): CborMap {
+    const map = new Map<string | number, CborValue>();
+    for (let read = 0; read < length; read += 1) {
+      const key = this.value();
+      if (typeof key !== "string" && typeof key !== "number") throw unforeseen();
+      map.set(key, this.value());
+    }
+    return map;
+  }
+
+  #argument(info: number): number {
+    if (info < 24) return info;
+    const size = 1 << (info - 24);
+    const at = this.#advance(size);
+    if (size < 8) return this.#bytes.readUIntBE(at, size);
+    return this.#bytes.readUInt32BE(at) * 2 ** 32 + this.#bytes.readUInt32BE(at + 4);
+  }
+
+  #content(length: number): Uint8Array {
+    const start = this.#advance(length);
+    return new Uint8Array(this.#bytes.subarray(start, this.#position));
+  }
+
+  #text(length: number): string {
+    const start = this.#advance(length);
+    return this.#bytes.toString("utf8", start, this.#position);
+  }
+
+  #simple(info: number): CborValue {
+    switch (info) {
+      case 20:
+        return false;
+      case 21:
+        return true;
+      case 22:
+        return null;
+      default:
+        return this.#bytes.readDoubleBE(this.#advance(8));
+    }
+  }
+
+  /** Returns where what was passed over begins. */
+  #advance(length: number): number {
+    const start = this.#position;
+    this.#position += length;
+    return start;
   }
 }
 
-function isCborKey(key: unknown): boolean {
-  return typeof key === "string" || Number.isSafeInteger(key);
-}
-
-/** All texts in the order of the bytes, map keys included. */
-function textsOf(bytes: Uint8Array): Iterator<string, undefined> {
-  const texts: string[] = [];
-  walkCbor(bytes, (start, end) => texts.push(fromUtf8(bytes.subarray(start, end))));
-  return texts.values();
-}
-
-/**
- * `value` with its texts replaced, in the order of the bytes: the library drops a byte order mark at the start
- * of a longer text, and what a reader is shown must be what was signed.
- */
-function withTexts(value: CborValue, texts: Iterator<string, undefined>): CborValue {
-  if (typeof value === "string") return withText(value, texts);
-  if (isCborList(value)) return value.map((item) => withTexts(item, texts));
-  if (!isCborMap(value)) return value;
-  const entries = [...value].map(([key, item]): [string | number, CborValue] => [
-    typeof key === "string" ? withText(key, texts) : key,
-    withTexts(item, texts),
-  ]);
-  return new Map(entries);
-}
-
-function withText(text: string, texts: Iterator<string, undefined>): string {
-  return texts.next().value ?? text;
+function unforeseen(): PosternError {
+  return new PosternError("INTERNAL", "CBOR: the walker let through what is not in the profile");
 }

@@ -305,14 +305,3 @@ describe("work", () => {
     expect(readsOf(bytes)).toBeLessThan(2 * limits.maxCborItems);
   });
 });
-
-test("tells where every text lies, keys included, in the order of the bytes", () => {
-  const found: [number, number][] = [];
-  walkCbor(hex("a2 6161 60 6162 81 63e6b0b4"), (start, end) => found.push([start, end]));
-  expect(found).toEqual([
-    [2, 3],
-    [4, 4],
-    [5, 6],
-    [8, 11],
-  ]);
-});

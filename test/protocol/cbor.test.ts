@@ -241,6 +241,24 @@ test.each([1, 3, 20, 63, 64, 65, 66, 67, 140, 300, 5000])(
   },
 );
 
+test.each([1, 60, 61, 62, 63, 64, 65, 100, 5000])(
+  "two keys of %d letters that differ in a byte order mark alone are two, and what follows is as it was",
+  (letters) => {
+    const key = "x".repeat(letters);
+    const value = new Map<string, CborValue>([
+      [
+        "meta",
+        new Map([
+          [key, "one"],
+          [`\u{feff}${key}`, "two"],
+        ]),
+      ],
+      ["prompt", new Map([["text", "as it was signed"]])],
+    ]);
+    expect(decodeCbor(encodeCbor(value))).toStrictEqual(value);
+  },
+);
+
 test("no native code reads the bytes, on any machine", () => {
   const loaded = Object.keys(createRequire(import.meta.url).cache);
   expect(loaded.filter((file) => file.includes("cbor-x"))).toHaveLength(1);
