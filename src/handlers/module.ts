@@ -207,7 +207,11 @@ function jsonText(value: unknown): string {
   throw new SyntaxError("it has no form in JSON");
 }
 
-/** What was thrown, as far as the log repeats it. */
+/** What was thrown, as far as the log repeats it; it may throw itself when it is looked at. */
 function said(thrown: unknown, { handlerFailureLogBytes }: ModuleLimits): string {
-  return printable(inspect(thrown)).slice(0, handlerFailureLogBytes);
+  try {
+    return printable(inspect(thrown)).slice(0, handlerFailureLogBytes);
+  } catch {
+    return "what cannot be shown";
+  }
 }

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
+import { inspect } from "node:util";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
 import { PosternError } from "../../src/base/errors.ts";
@@ -180,12 +181,19 @@ describe("what the agent says", () => {
   });
 });
 
+const unshowable = {
+  [inspect.custom]: () => {
+    throw new Error("secret");
+  },
+};
+
 describe("an agent that throws", () => {
   test.each([
     ["an error", new Error("secret")],
     ["an error with one of the codes of Postern", new PosternError("STATE_FULL", "secret")],
     ["nothing at all", undefined],
     ["what has no text", Object.create(null)],
+    ["what throws when it is looked at", unshowable],
   ])("%s has failed: HANDLER_FAILED, and the log alone knows why", async (_, thrown) => {
     shared.thrown = thrown;
     const logged: string[] = [];
@@ -202,6 +210,17 @@ describe("an agent that throws", () => {
     const file = moduleFile("export default async function* (a, b, c = notes.none.none) {}");
     expect(await rejectionCode(run(file))).toBe("HANDLER_FAILED");
   });
+});
+
+test("an agent that is stopped, and throws then what throws when it is looked at, ends nothing else", async () => {
+  shared.thrown = unshowable;
+  const reasons: string[] = [];
+  const log: Logger = { ...silentLogger, debug: (fields) => reasons.push(JSON.stringify(fields)) };
+  const file = agentFile(
+    "try { yield 'no event'; } finally { throw globalThis.posternTest.thrown; }",
+  );
+  expect(await rejectionCode(run(file, { log }))).toBe("HANDLER_OUTPUT");
+  expect(reasons).toHaveLength(1);
 });
 
 describe("a stop", () => {
