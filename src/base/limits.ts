@@ -52,6 +52,8 @@ export const limits = {
   longestMaxRunMs: 30 * day,
   /** Timers of the platform cannot be set further ahead than this. */
   longestSleepMs: hour,
+  /** Who waits for a moment looks at the clock this often: timers stand still while the machine sleeps. */
+  clockLookMs: minute,
   maxRunGraceMs: 5 * minute,
   handlerKillGraceMs: 5 * second,
   /** How long a handler's output may be silent, after its program has exited, before it counts as over. */

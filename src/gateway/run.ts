@@ -168,7 +168,7 @@ export class Run {
     while (!done.aborted) {
       const leftMs = Math.min(deadlineMs, longestMs) - this.#box.clock.now();
       if (leftMs <= 0) return this.stop(deadlineMs <= longestMs ? "deadline" : "too-long");
-      await this.#box.clock.sleep(Math.min(leftMs, limits.longestSleepMs), done);
+      await this.#box.clock.sleep(Math.min(leftMs, limits.clockLookMs), done);
     }
   }
 

@@ -104,7 +104,9 @@ export class RunsAtWork {
     let heardMs = this.#box.clock.now();
     while (this.#runs.size > 0) {
       await this.oneDoneWithin(limits.pollDelayMs);
-      if (this.#stopping || this.#box.clock.now() < heardMs + limits.pollDelayMs) continue;
+      const sinceMs = this.#box.clock.now() - heardMs;
+      // Less than nothing where the clock was set back: how long it was is not known then.
+      if (this.#stopping || (sinceMs >= 0 && sinceMs < limits.pollDelayMs)) continue;
       await this.#unlessOneDone(this.listen());
       heardMs = this.#box.clock.now();
     }

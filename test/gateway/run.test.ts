@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { utf8 } from "../../src/base/bytes.ts";
+import type { Clock } from "../../src/base/clock.ts";
 import { PosternError } from "../../src/base/errors.ts";
 import { limits } from "../../src/base/limits.ts";
 import { poll, type PollReport } from "../../src/gateway/poll.ts";
@@ -9,6 +10,7 @@ import { cancelRun } from "../../src/mailbox/send.ts";
 import type { JsonValue } from "../../src/protocol/fields.ts";
 import type { OutboxRecord } from "../../src/state/outbox.ts";
 import { framesKeyOf } from "../support/forged.ts";
+import type { SteppedClock } from "../support/stepped-clock.ts";
 import {
   hanger,
   pass,
@@ -20,6 +22,9 @@ import {
   type TwoGateways,
 } from "../support/two-gateways.ts";
 
+const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
+
 let two: TwoGateways;
 let asker: Mailbox;
 let doer: Mailbox;
@@ -28,6 +33,17 @@ beforeEach(() => {
   asker = two.asker.process();
   doer = two.doer.process();
 });
+
+/** The same clock set by so much: its sleeps last as long as before. */
+function setClock(clock: SteppedClock): Clock & { aheadMs: number } {
+  return {
+    aheadMs: 0,
+    now() {
+      return clock.now() + this.aheadMs;
+    },
+    sleep: (ms, signal) => clock.sleep(ms, signal),
+  };
+}
 
 /** How the asker is told that a run ended. */
 async function endOf(record: OutboxRecord): Promise<unknown> {
@@ -112,12 +128,12 @@ describe("a handler at work is stopped", () => {
   let polling: Promise<PollReport>;
   let stop: AbortController;
 
-  async function begin(more: { deadlineMs?: number; maxRunMs?: number } = {}) {
-    const { maxRunMs, ...asked } = more;
+  async function begin(more: { deadlineMs?: number; maxRunMs?: number; maxRuns?: number } = {}) {
+    const { maxRunMs, maxRuns = Infinity, ...asked } = more;
     const record = await two.asks(asker, "hi", asked);
     stop = new AbortController();
     const route = routes(handler, maxRunMs === undefined ? {} : { maxRunMs });
-    polling = poll(doer, { ...route, signal: stop.signal });
+    polling = poll(doer, { ...route, maxRuns, signal: stop.signal });
     await two.clock.advance(5000);
     expect(two.doer.onlyReceipt.state).toBe("running");
     return record;
@@ -143,6 +159,31 @@ describe("a handler at work is stopped", () => {
     const record = await begin({ maxRunMs: 8000 });
     await two.clock.until(polling, 10_000);
     expect(await endOf(record)).toMatchObject({ status: "cancelled", error: { code: "DEADLINE" } });
+  });
+
+  it.each([
+    ["its deadline", { deadlineMs: 50 * minuteMs }],
+    ["the longest time that its agent may take", { maxRunMs: 50 * minuteMs }],
+  ])("by %s within a minute, where the machine slept meanwhile", async (_what, more) => {
+    const set = setClock(two.clock);
+    doer = { ...doer, clock: set };
+    await begin(more);
+    set.aheadMs = 49 * minuteMs;
+    await two.clock.until(polling, 2 * minuteMs);
+    expect(two.doer.onlyReceipt.outcome).toMatchObject({
+      status: "cancelled",
+      error: { code: "DEADLINE" },
+    });
+  });
+
+  it.each([-1, 1])("by a cancel also where the clock is set by an hour: %d", async (way) => {
+    const set = setClock(two.clock);
+    doer = { ...doer, clock: set };
+    const record = await begin({ maxRunMs: 3 * hourMs, maxRuns: 1 });
+    set.aheadMs = way * hourMs;
+    await cancelRun(asker, record.runId);
+    await two.clock.until(polling, 5000);
+    expect(two.doer.onlyReceipt.outcome?.error?.code).toBe("CANCELLED");
   });
 
   it.each([
