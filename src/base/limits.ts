@@ -37,6 +37,12 @@ export const limits = {
 
   /** Frames are gathered this long before they are written as one object. */
   frameWindowMs: 200,
+  /**
+   * So many envelopes of one attempt, an hour of them without a pause, take a window each; for every so many more
+   * the window is twice as long. The longest run then stays within what a caller reads.
+   */
+  envelopesAtFirst: 18_000,
+  envelopesPerDoubling: 1000,
   /** A frames envelope is written early once its frames' estimated size reaches this. */
   frameFlushBytes: 256 * 1024,
   /** What a handler may put out in one run, all its frames together. */

@@ -31,6 +31,7 @@ export class FrameWriter {
   #pendingBytes = 0;
   #writtenBytes = 0;
   #seq = 0;
+  #envelopes = 0;
   #prev: Uint8Array = noPrev;
   #hurry = new AbortController();
   #writing: Promise<void> | undefined;
@@ -130,7 +131,7 @@ export class FrameWriter {
   async #writeSoon(): Promise<void> {
     while (this.#pending.length > 0 && this.#failed === undefined) {
       if (!this.#isFull() && !this.#finished)
-        await this.#box.clock.sleep(limits.frameWindowMs, this.#hurry.signal);
+        await this.#box.clock.sleep(this.#windowMs(), this.#hurry.signal);
       // `finish` takes what is pending along with the terminal.
       if (this.#finished && !this.#isFull()) break;
       this.#hurry = new AbortController();
@@ -183,6 +184,12 @@ export class FrameWriter {
     }
     this.#prev = chainOf(envelope);
     this.#seq += frames.length;
+    this.#envelopes += 1;
+  }
+
+  #windowMs(): number {
+    const more = Math.max(0, this.#envelopes - limits.envelopesAtFirst);
+    return limits.frameWindowMs * 2 ** Math.ceil(more / limits.envelopesPerDoubling);
   }
 
   async #tryPut(

@@ -4,6 +4,7 @@ import { limits } from "../../src/base/limits.ts";
 import type { ObjectKey } from "../../src/base/names.ts";
 import { leaseOf } from "../../src/mailbox/lease.ts";
 import { FrameWriter } from "../../src/mailbox/frame-writer.ts";
+import type { Mailbox } from "../../src/mailbox/mailbox.ts";
 import { parseEnvelope } from "../../src/protocol/envelope.ts";
 import {
   chainOf,
@@ -13,8 +14,11 @@ import {
   type FramesPayload,
 } from "../../src/protocol/frame.ts";
 import type { JsonValue } from "../../src/protocol/fields.ts";
+import { aroundStore } from "../../src/store/around.ts";
 import { framesKeyOf } from "../support/forged.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 import { receiptWith } from "../support/receipts.ts";
+import { promisesSettled } from "../support/stepped-clock.ts";
 import {
   agent,
   bytesAt,
@@ -237,6 +241,33 @@ it("writes an envelope for each window, also of what comes while one is on its w
   await finish();
   expect((await written()).length).toBeLessThanOrEqual(10);
 });
+
+it(
+  "keeps the longest run, however little it says at a time, within what a caller reads",
+  { timeout: 120_000 },
+  async () => {
+    const clock = new ManualClock();
+    const put = { count: 0, bytes: 0 };
+    const store = aroundStore(two.store, async (_call, run, outcomeOf) => {
+      const result = await run();
+      put.count += 1;
+      put.bytes += outcomeOf(result).bytes;
+      return result;
+    });
+    const box: Mailbox = { ...two.doer.process(), clock, store };
+    writer = new FrameWriter(box, leaseOf(receiptWith()), leaving.signal);
+    const endMs = clock.now() + limits.longestMaxRunMs;
+    await writer.push(started);
+    while (clock.now() < endMs && put.bytes <= limits.maxTranscriptBytes) {
+      await promisesSettled();
+      await writer.push(says("."));
+    }
+    const { envelope } = await writer.finish(succeeded);
+    // Half of it, so that there is room for texts and for longer names.
+    expect(put.bytes + envelope.length).toBeLessThan(limits.maxTranscriptBytes / 2);
+    expect(put.count).toBeGreaterThan(limits.envelopesAtFirst);
+  },
+);
 
 describe("sealing at once", () => {
   it("takes what is pending along, and puts nothing", async () => {
