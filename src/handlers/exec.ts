@@ -12,7 +12,7 @@ import { environmentOf } from "./exec-environment.ts";
 import type { Emit, Handler, HandlerResult, Work } from "./handler.ts";
 import { OutputCount } from "./output-count.ts";
 import { outputReader, type OutputKind, type OutputReader } from "./output-reader.ts";
-import { stopGroup } from "./process-group.ts";
+import { groupStands, stopGroup } from "./process-group.ts";
 import { requestDocument } from "./request-document.ts";
 import { stopReason } from "./stop.ts";
 
@@ -157,6 +157,7 @@ class ExecRun {
     this.#child.stdin.end(`${JSON.stringify(requestDocument(this.#work))}\n`);
     const read = Promise.all([this.#readStdout(), this.#readStderr()]);
     const status = await this.#exited;
+    this.#forgetGroupIfGone();
     await this.#drain(read);
     await this.#endGroup();
     await this.#stopping;
@@ -223,6 +224,7 @@ class ExecRun {
     while (!over.signal.aborted) {
       const steps = this.#steps;
       await this.#options.clock.sleep(this.#limits.handlerDrainMs, over.signal);
+      this.#forgetGroupIfGone();
       if (steps === this.#steps && steps % 2 === 0) this.#closeOutput();
     }
     await read;
@@ -244,6 +246,12 @@ class ExecRun {
     if (pid === undefined) return;
     this.#groupEnd ??= stopGroup(pid, this.#limits.handlerKillGraceMs, this.#options.clock);
     await this.#groupEnd;
+  }
+
+  /** What it put out may take hours to be taken: by then another group may have the number of one that is gone. */
+  #forgetGroupIfGone(): void {
+    const { pid } = this.#child;
+    if (pid === undefined || !groupStands(pid)) this.#groupEnd ??= Promise.resolve();
   }
 
   #closeOutput(): void {

@@ -13,9 +13,14 @@ export async function stopGroup(leader: number, graceMs: number, clock: Clock): 
   // Counted in sleeps, so that a clock that is set back cannot lengthen the grace.
   for (let waitedMs = 0; waitedMs < graceMs; waitedMs += lookMs) {
     await clock.sleep(Math.min(lookMs, graceMs - waitedMs));
-    if (!signalGroup(leader, 0)) return;
+    if (!groupStands(leader)) return;
   }
   signalGroup(leader, "SIGKILL");
+}
+
+/** Whether the group that `leader` leads, or led, has members still. Once it has none, its number may be another's. */
+export function groupStands(leader: number): boolean {
+  return signalGroup(leader, 0);
 }
 
 /** False when the group is gone, or is not ours to signal. */

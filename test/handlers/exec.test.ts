@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { setImmediate } from "node:timers/promises";
+import { setImmediate, setTimeout } from "node:timers/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { systemClock, type Clock } from "../../src/base/clock.ts";
 import { PosternError } from "../../src/base/errors.ts";
 import { limits } from "../../src/base/limits.ts";
@@ -426,6 +426,17 @@ describe("how a program ends", () => {
     expect(said.slice(0, 2)).toEqual(["one", String.raw`red \u{1b}[31m`]);
     expect(JSON.stringify(said).length).toBeLessThan(8000);
     expect(JSON.stringify(said)).not.toContain("\u0000");
+  });
+
+  test("a group that is gone is not signalled later, when its number may be another's", async () => {
+    using kill = vi.spyOn(process, "kill");
+    const emit = () => setTimeout(2 * quick.handlerDrainMs);
+    const { text } = await run({ command: sh("echo $$"), limits: quick }, { emit });
+    const signals = kill.mock.calls
+      .filter(([pid]) => pid === -Number(text))
+      .map(([, sent]) => sent);
+    expect(signals.length).toBeGreaterThan(0);
+    expect(new Set(signals)).toEqual(new Set([0]));
   });
 
   test("a process of its group that it leaves behind does not hold up the run, and is ended", async () => {
