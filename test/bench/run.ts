@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { makeBucketAt } from "../support/bucket.ts";
 import { startS3 } from "../support/s3-server.ts";
+import { runTool, ToolError, wholeNumber } from "../support/tool.ts";
 import type { Found, Setting } from "./benchmark.ts";
 import { benchmarks } from "./benchmarks.ts";
 import { machineText, pageOf, sectionOf } from "./page.ts";
@@ -21,32 +22,33 @@ interface Wanted {
   readonly write: boolean;
 }
 
-/** Undefined for what nobody can mean. */
-function wantedBy(args: readonly string[]): Wanted | undefined {
+/** Undefined where only help is wanted. */
+function wantedOf(): Wanted | undefined {
   const { values } = parseArgs({
-    args: [...args],
     options: {
       only: { type: "string", multiple: true },
       rounds: { type: "string" },
       quick: { type: "boolean", default: false },
       write: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
     },
   });
+  if (values.help) return undefined;
   const { only, quick, write } = values;
-  const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
-  if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0)) return undefined;
-  if (only?.every((name) => benchmarks.some((known) => known.name === name)) === false)
-    return undefined;
-  // The page holds all of it, and nothing that was only tried.
-  if (write && (quick || only !== undefined)) return undefined;
+  const rounds =
+    values.rounds === undefined ? undefined : wholeNumber("--rounds", values.rounds, 1);
+  const unknown = only?.find((name) => !benchmarks.some((known) => known.name === name));
+  if (unknown !== undefined) throw new ToolError(`there is no benchmark ${unknown}`);
+  if (write && (quick || only !== undefined))
+    throw new ToolError("--write writes all of the page, and nothing that was only tried");
   return { only, rounds, size: quick ? "quick" : "full", write };
 }
 
 async function main(): Promise<number> {
-  const wanted = wantedBy(process.argv.slice(2));
+  const wanted = wantedOf();
   if (wanted === undefined) {
-    process.stderr.write(usage);
-    return 2;
+    process.stdout.write(usage);
+    return 0;
   }
   // Not once: a library's listener ends the process when no other one is left.
   const interrupted = Promise.withResolvers<number>();
@@ -84,4 +86,4 @@ async function writePage(text: string): Promise<void> {
 }
 
 // What was interrupted soon fails for want of a store.
-process.exitCode = await main();
+await runTool(usage, main);

@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
+import { runTool, ToolError } from "../support/tool.ts";
 import { checkModels, isAsPromised, lineOf } from "./check.ts";
 import { mutations } from "./models.ts";
 import { missingTools, searchStates, storyOf } from "./spin.ts";
@@ -22,7 +23,9 @@ async function main(): Promise<number> {
   if (values.list) return say(mutations.map(({ name }) => `${name}\n`).join(""), 0);
   const missing = await missingTools();
   if (missing.length > 0)
-    return say(`${missing.join(" and ")} cannot be run here: apt-get install spin gcc\n`, 2);
+    throw new ToolError(
+      `${missing.join(" and ")} cannot be run here: apt-get install spin gcc libc6-dev`,
+    );
   if (values.mutation !== undefined) return look(values.mutation, values.trail);
   const all = await checkModels(availableParallelism(), (checked) =>
     say(`${lineOf(checked)}\n`, 0),
@@ -40,7 +43,7 @@ async function main(): Promise<number> {
 
 async function look(name: string, trail: boolean): Promise<number> {
   const mutation = mutations.find((each) => each.name === name);
-  if (mutation === undefined) return say(`there is no mutation ${name}: see --list\n`, 2);
+  if (mutation === undefined) throw new ToolError(`there is no mutation ${name}: see --list`);
   const { search } = mutation;
   if (trail) return say(`${(await storyOf(search, name)).join("\n")}\n`, 0);
   const checked = { search, mutation, searched: await searchStates(search, name) };
@@ -52,4 +55,4 @@ function say(text: string, status: number): number {
   return status;
 }
 
-process.exitCode = await main();
+await runTool(usage, main);

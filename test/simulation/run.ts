@@ -1,8 +1,10 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
+import { runTool, ToolError, wholeNumber } from "../support/tool.ts";
 import type { FileCoverage } from "./coverage.ts";
 import { simulateInJobs } from "./jobs.ts";
 import { brokenAnyway, record, search, seekAll, type Sought } from "./mutate.ts";
+import { mutations } from "./mutations/catalog.ts";
 import type { Outcome } from "./scenario.ts";
 
 const dayMs = 24 * 3_600_000;
@@ -39,15 +41,24 @@ async function main(): Promise<number> {
   });
   const { seed, seeds, coverage, mutation } = values;
   if (values.help) return say(usage, 0);
-  const from = values.from === "today" ? today() : Number(values.from);
-  const jobs = Number(values.jobs) === 0 ? availableParallelism() : Number(values.jobs);
-  const mostSeeds = Number(seeds ?? enoughSeeds);
-  if (values.mutations) return showMutations({ ...values, seeds: mostSeeds });
+  const from = values.from === "today" ? today() : wholeNumber("--from", values.from);
+  const jobs = wholeNumber("--jobs", values.jobs) || availableParallelism();
+  const oneSeed = seed === undefined ? undefined : wholeNumber("--seed", seed);
+  const count = seeds === undefined ? undefined : wholeNumber("--seeds", seeds, 1);
+  const mutates = values.mutations || mutation !== undefined;
+  const asked = [
+    values.mutations,
+    mutation,
+    mutates ? undefined : seed,
+    mutates ? undefined : seeds,
+  ];
+  if (asked.filter((each) => each !== undefined && each !== false).length !== 1)
+    throw new ToolError("say one of --seed, --seeds, --mutations and --mutation");
+  if (values.mutations) return showMutations({ ...values, seeds: count ?? enoughSeeds });
   if (mutation !== undefined)
-    return showMutation(mutation, Number(seed ?? from), Number(seed ?? mostSeeds));
-  if (seed !== undefined) return showSeed(Number(seed));
-  if (seeds === undefined) return say(usage, 2);
-  return showSeeds({ first: from, count: Number(seeds), jobs, coverage });
+    return showMutation(mutation, oneSeed ?? from, oneSeed ?? count ?? enoughSeeds);
+  if (oneSeed !== undefined) return showSeed(oneSeed);
+  return showSeeds({ first: from, count: count ?? 0, jobs, coverage });
 }
 
 /** The first of this day's million seeds. */
@@ -124,6 +135,8 @@ function rowOf({ mutation: { name, breaks, opens }, found }: Sought): string {
 }
 
 async function showMutation(name: string, first: number, last: number): Promise<number> {
+  if (!mutations.some((mutation) => mutation.name === name))
+    throw new ToolError(`there is no mutation ${name}: --mutations names them all`);
   const found = await search({ name, first, last, tells: true });
   if (found === undefined) return say(`no seed from ${first} to ${last} shows ${name}\n`, 1);
   const { seed, story, violations } = found;
@@ -167,4 +180,4 @@ function note(text: string): void {
   process.stderr.write(text);
 }
 
-process.exitCode = await main();
+await runTool(usage, main);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { makeBucketAt } from "../support/bucket.ts";
 import { startS3 } from "../support/s3-server.ts";
+import { runTool, ToolError, wholeNumber } from "../support/tool.ts";
 import { soak, type Window } from "./soak.ts";
 import { rowOf, soakTable } from "./table.ts";
 
@@ -18,18 +19,18 @@ async function main(): Promise<number> {
       calls: { type: "string", default: "100000" },
       faults: { type: "string", default: "1" },
       seed: { type: "string", default: "1" },
+      help: { type: "boolean", default: false },
     },
   });
-  const [minutes, maxCalls, percent, seed] = [
-    Number(values.minutes),
-    Number(values.calls),
-    Number(values.faults),
-    Number(values.seed),
-  ];
-  if (![minutes, maxCalls, percent, seed].every((value) => value >= 0)) {
-    process.stderr.write(usage);
-    return 2;
+  if (values.help) {
+    process.stdout.write(usage);
+    return 0;
   }
+  const minutes = wholeNumber("--minutes", values.minutes, 1);
+  const maxCalls = wholeNumber("--calls", values.calls, 1);
+  const percent = wholeNumber("--faults", values.faults);
+  const seed = wholeNumber("--seed", values.seed);
+  if (percent > 100) throw new ToolError(`--faults is ${percent}: 100 percent are all of them`);
   await using opened = new AsyncDisposableStack();
   const { s3 } = opened.adopt(await startS3("real"), (running) => running.stop());
   const bucket = opened.adopt(await makeBucketAt(s3), ({ remove }) => remove());
@@ -61,4 +62,4 @@ async function main(): Promise<number> {
   return wrong + left.length === 0 ? 0 : 1;
 }
 
-process.exitCode = await main();
+await runTool(usage, main);

@@ -6,6 +6,7 @@ import { createServer } from "node:net";
 import { homedir, tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { ToolError } from "./tool.ts";
 
 /** The S3 that the tests meet. Everything here can be handed from process to process. */
 export interface S3UnderTest {
@@ -55,7 +56,7 @@ export async function startS3(
     if (typeof started !== "string") return { ...started, notes };
     notes.push(`${kind}: ${started}`);
   }
-  throw new Error(
+  throw new ToolError(
     `no S3 for the tests (POSTERN_TEST_S3=${wanted ?? ""}):\n  ${notes.join("\n  ")}`,
   );
 }
@@ -65,7 +66,7 @@ function kindsFor(wanted: string | undefined): readonly S3Kind[] {
   if (wanted === "real") return s3Kinds.filter((kind) => kind !== "emulator");
   const kinds = s3Kinds.filter((kind) => kind === wanted);
   if (kinds.length > 0) return kinds;
-  throw new Error(`POSTERN_TEST_S3 is "${wanted}": use real, ${s3Kinds.join(", ")}`);
+  throw new ToolError(`POSTERN_TEST_S3 is "${wanted}": use real, ${s3Kinds.join(", ")}`);
 }
 
 async function givenEndpoint(): Promise<RunningS3 | string> {
@@ -73,7 +74,7 @@ async function givenEndpoint(): Promise<RunningS3 | string> {
     process.env;
   if (POSTERN_TEST_S3_ENDPOINT === undefined) return "POSTERN_TEST_S3_ENDPOINT is not set";
   if (AWS_ACCESS_KEY_ID === undefined || AWS_SECRET_ACCESS_KEY === undefined) {
-    throw new Error(
+    throw new ToolError(
       "POSTERN_TEST_S3_ENDPOINT needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY beside it",
     );
   }
