@@ -182,6 +182,18 @@ export const admissionMutations: readonly Mutation[] = [
     ],
   },
   {
+    name: "deadline-not-looked-at",
+    opens: "a request is admitted although its deadline has passed",
+    breaks: 2,
+    edits: [
+      {
+        file: admission,
+        find: `  if (isPastDeadline(received, now))`,
+        replace: `  if (false)`,
+      },
+    ],
+  },
+  {
     name: "run-id-believed",
     opens: "a request's name is not compared with the hash of its content",
     breaks: 3,
@@ -202,6 +214,20 @@ export const admissionMutations: readonly Mutation[] = [
         file: "mailbox/verify-request.ts",
         find: `  if (payload.callerIdentity.gateway !== iss) {`,
         replace: `  if (false) {`,
+      },
+    ],
+  },
+  {
+    name: "quarantine-without-bound",
+    opens: "quarantine keeps whatever comes, however much there is of one sender",
+    breaks: 3,
+    edits: [
+      {
+        file: "mailbox/quarantine.ts",
+        find: `  maxBytes: limits.quarantineBytesPerPeer,
+  maxEntries: limits.quarantineEntriesPerPeer,`,
+        replace: `  maxBytes: Number.MAX_SAFE_INTEGER,
+  maxEntries: Number.MAX_SAFE_INTEGER,`,
       },
     ],
   },

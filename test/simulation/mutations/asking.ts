@@ -74,6 +74,18 @@ export const askingMutations: readonly Mutation[] = [
     ],
   },
   {
+    name: "sent-though-expired",
+    opens: "a request is sent again however long ago it has expired",
+    breaks: 6,
+    edits: [
+      {
+        file: "mailbox/send.ts",
+        find: `record.state === "closed" || nowMs >= record.exp * 1000 || `,
+        replace: `record.state === "closed" || `,
+      },
+    ],
+  },
+  {
     name: "chain-not-checked",
     opens: "a reader takes envelopes that do not follow the one before them",
     breaks: 5,

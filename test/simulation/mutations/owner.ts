@@ -131,4 +131,33 @@ export const ownerMutations: readonly Mutation[] = [
       },
     ],
   },
+  {
+    name: "look-outlives-a-recovery",
+    opens: "a recovered state decides by a look at the owner keys from before its recovery",
+    breaks: 1,
+    edits: [
+      {
+        file: recover,
+        find: `lookMs: null, claimedMs: null, elsewhere: false`,
+        replace: `elsewhere: false`,
+      },
+    ],
+  },
+  {
+    name: "past-claims-not-kept",
+    opens: "claims are deleted by which a copy of the home would have found out about this one",
+    breaks: 1,
+    edits: [
+      {
+        file: owner,
+        find: `  const generation = newest - limits.keptOwnerKeys - 1;`,
+        replace: `  const generation = newest - 1;`,
+      },
+      {
+        file: owner,
+        find: `  if (generation >= newest - limits.keptOwnerKeys) return false;`,
+        replace: ``,
+      },
+    ],
+  },
 ];

@@ -53,4 +53,16 @@ export const retentionMutations: readonly Mutation[] = [
       },
     ],
   },
+  {
+    name: "quarantine-collected-early",
+    opens: "what quarantine keeps is collected before retention has passed",
+    breaks: 4,
+    edits: [
+      {
+        file: "state/collect.ts",
+        find: `records.quarantine.old(beforeMs, room)`,
+        replace: `records.quarantine.old(nowMs, room)`,
+      },
+    ],
+  },
 ];

@@ -32,6 +32,18 @@ export const runningMutations: readonly Mutation[] = [
     ],
   },
   {
+    name: "never-claimed-of-a-start",
+    opens: "a run of which an attempt was started ends like one that never ran",
+    breaks: 2,
+    edits: [
+      {
+        file: start,
+        find: `  if (receipt.starts === 0) return failure(status, code, message);`,
+        replace: `  if (true) return failure(status, code, message);`,
+      },
+    ],
+  },
+  {
     name: "start-past-its-deadline",
     opens: "a run is started although its deadline has passed since its admission",
     breaks: 3,
