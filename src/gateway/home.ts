@@ -79,6 +79,20 @@ export function requireHome({ home, config }: HomePaths): void {
   if ((folder.mode & othersMayWrite) !== 0) {
     throw new PosternError("HOME_UNSAFE", `others may write in ${home}: run chmod 700 ${home}`);
   }
+  requireOwnFolder(home, folder);
+}
+
+/**
+ * Its owner may write in a folder whatever its mode says, and cannot write what another user, root among them, makes
+ * there: a gateway that is run once as root would be of no use to its own user any more. Throws `HOME_UNSAFE`.
+ */
+export function requireOwnFolder(folder: string, { uid }: Pick<Stats, "uid">): void {
+  const self = process.geteuid?.();
+  if (self === undefined || self === uid) return;
+  throw new PosternError(
+    "HOME_UNSAFE",
+    `${folder} belongs to user ${uid}, and this is user ${self}: run it as that user, or name another with --home`,
+  );
 }
 
 /** Throws `CONFIG_INVALID`, or `HOME_UNSAFE` when others may write the file. */

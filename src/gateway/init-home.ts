@@ -6,6 +6,7 @@ import {
   renameSync,
   rmSync,
   rmdirSync,
+  statSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { errnoOf } from "../base/errno.ts";
@@ -20,7 +21,14 @@ import { createSqliteState } from "../state/sqlite.ts";
 import { newTrustDocument } from "../trust/edit.ts";
 import { checkConfig } from "./config.ts";
 import { syncFolder, writeNewFile } from "./files.ts";
-import { homePaths, keyFileText, openHome, type Home, type HomePaths } from "./home.ts";
+import {
+  homePaths,
+  keyFileText,
+  openHome,
+  requireOwnFolder,
+  type Home,
+  type HomePaths,
+} from "./home.ts";
 import { configSchemaPath, schemaFiles } from "./schemas.ts";
 
 export interface NewHome {
@@ -90,10 +98,11 @@ function takeFolder(home: string, undo: DisposableStack): void {
     (name) => !name.startsWith(temporaryPrefix) && !notContent.has(name),
   );
   if (names.length > 0) throw homeExists(home, names);
+  requireOwnFolder(home, statSync(home));
   try {
     chmodSync(home, 0o700);
   } catch (cause) {
-    const what = `${home} is another user's and cannot be kept from others: name another with --home`;
+    const what = `${home} cannot be kept from others: name another with --home`;
     throw new PosternError("HOME_UNSAFE", what, { cause });
   }
 }

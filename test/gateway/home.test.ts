@@ -17,7 +17,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { promisify } from "node:util";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { toBase64Url } from "../../src/base/bytes.ts";
 import { systemClock, type Clock } from "../../src/base/clock.ts";
 import { asPosternError, PosternError } from "../../src/base/errors.ts";
@@ -252,6 +252,21 @@ describe("opening a home", () => {
     chmodSync(home, 0o770);
     expect(codeOf(() => openHome(home))).toBe("HOME_UNSAFE");
     chmodSync(home, 0o750);
+    expect(openHome(home).config.gateway).toBe(gateway);
+  });
+
+  test("refuses a folder that is another user's, as one's own is to root, and makes none there", async () => {
+    await init();
+    const empty = join(folder, "empty");
+    mkdirSync(empty);
+    const other = vi.spyOn(process, "geteuid").mockReturnValue(statSync(home).uid + 1);
+    try {
+      expect(codeOf(() => openHome(home))).toBe("HOME_UNSAFE");
+      await expect(init({ home: empty })).rejects.toMatchObject({ code: "HOME_UNSAFE" });
+      expect(readdirSync(empty)).toEqual([]);
+    } finally {
+      other.mockRestore();
+    }
     expect(openHome(home).config.gateway).toBe(gateway);
   });
 
