@@ -17,7 +17,7 @@ export function parseDuration(text: string): number {
   const [, digits, unit] = /^([0-9]{1,15})(ms|s|m|h|d)$/.exec(text) ?? [];
   const ms = Number(digits) * (unitMs.get(unit ?? "") ?? Number.NaN);
   if (ms > 0 && ms <= longestMs) return ms;
-  const shapes = "write a whole number and a unit, as in 500ms, 60s, 2m, 24h or 7d";
+  const shapes = "write a whole number above 0 and a unit, as in 500ms, 60s, 2m, 24h or 7d";
   throw new PosternError("USAGE", `${JSON.stringify(text)} is no length of time: ${shapes}`);
 }
 

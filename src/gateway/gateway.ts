@@ -10,12 +10,12 @@ import { openSqliteState } from "../state/sqlite.ts";
 import { lazyStore } from "../store/lazy.ts";
 import { logStore } from "../store/log.ts";
 import { meterStore, type StoreCounts } from "../store/meter.ts";
-import { openStore, parseStoreUrl, type OpenStoreOptions } from "../store/open.ts";
+import { openStore, parseStoreUrl, type StoreUrl, type OpenStoreOptions } from "../store/open.ts";
 import { retryStore } from "../store/retry.ts";
 import { agentRoutes } from "./agent-routes.ts";
 import type { Routes } from "./ask.ts";
 import { routesOf, type Config } from "./config.ts";
-import { openHome } from "./home.ts";
+import { openHome, requireApart } from "./home.ts";
 import { machineName } from "./machine.ts";
 import type { ResponderOptions } from "./responder.ts";
 import { TrustFile } from "./trust-file.ts";
@@ -63,7 +63,9 @@ export async function openGateway({
   const { paths, config, signingKey } = openHome(home);
   await using undo = new AsyncDisposableStack();
 
-  const metered = meterStore(storeOf(config, { clock, random, readOnly }));
+  const url = parseStoreUrl(config.store);
+  requireApart(paths, url);
+  const metered = meterStore(storeOf(url, config, { clock, random, readOnly }));
   const store = retryStore(logStore(metered.store, log, clock), { clock, random });
   undo.defer(() => store.close());
   const state = await openSqliteState({ file: paths.state, clock, machine: machineName() });
@@ -91,10 +93,13 @@ export async function openGateway({
   };
 }
 
-function storeOf(config: Config, options: Omit<OpenStoreOptions, "create" | "expectedId">) {
-  const url = parseStoreUrl(config.store);
+function storeOf(
+  url: StoreUrl,
+  { storeId }: Config,
+  options: Omit<OpenStoreOptions, "create" | "expectedId">,
+) {
   const capabilities = { driver: url.kind, location: url.location, atomicPut: "probe" } as const;
-  const pinned = config.storeId === undefined ? {} : { expectedId: config.storeId };
+  const pinned = storeId === undefined ? {} : { expectedId: storeId };
   return lazyStore(capabilities, () => openStore(url, { ...options, ...pinned }));
 }
 

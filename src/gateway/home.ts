@@ -1,5 +1,5 @@
 import { statSync, type Stats } from "node:fs";
-import { join, resolve } from "node:path";
+import { isAbsolute, join, relative, resolve, sep } from "node:path";
 import { errnoOf } from "../base/errno.ts";
 import { fromBase64Url, toBase64Url } from "../base/bytes.ts";
 import { PosternError } from "../base/errors.ts";
@@ -7,6 +7,7 @@ import { makePath } from "../base/folders.ts";
 import { formatDocument } from "../base/json-document.ts";
 import { limits } from "../base/limits.ts";
 import { signingKeyFromSeed, type SigningKey } from "../protocol/keys.ts";
+import type { StoreUrl } from "../store/open.ts";
 import { checkTrustDocument, readTrustDocument, type TrustDocument } from "../trust/document.ts";
 import { checkConfig, parseConfig, type Config } from "./config.ts";
 import { withEditLock } from "./edit-lock.ts";
@@ -93,6 +94,24 @@ export function requireOwnFolder(folder: string, { uid }: Pick<Stats, "uid">): v
     "HOME_UNSAFE",
     `${folder} belongs to user ${uid}, and this is user ${self}: run it as that user, or name another with --home`,
   );
+}
+
+/**
+ * Keys and state are nobody else's, and a folder store is for all to read: neither may lie within the other (SPEC.md,
+ * Actors). Throws `CONFIG_INVALID`.
+ */
+export function requireApart({ home }: Pick<HomePaths, "home">, store: StoreUrl): void {
+  if (store.kind !== "file" || !(isWithin(home, store.folder) || isWithin(store.folder, home)))
+    return;
+  throw new PosternError(
+    "CONFIG_INVALID",
+    `the home ${home} and the store ${store.folder} lie one within the other: name a folder beside it for one of them`,
+  );
+}
+
+function isWithin(path: string, folder: string): boolean {
+  const way = relative(folder, path);
+  return way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }
 
 /** Throws `CONFIG_INVALID`, or `HOME_UNSAFE` when others may write the file. */

@@ -113,8 +113,8 @@ function makeFolder(home: string): string | undefined {
     return makePath(home, 0o700);
   } catch (cause) {
     const errno = errnoOf(cause);
-    if (errno === "ENOENT") {
-      const what = `no folder can be made at ${home}: name another with --home`;
+    if (errno === "ENOENT" || errno === "ENAMETOOLONG" || errno === "ELOOP") {
+      const what = `no folder can be made at ${home} (${errno}): name another with --home`;
       throw new PosternError("HOME_UNSAFE", what, { cause });
     }
     if (errno !== "EEXIST" && errno !== "ENOTDIR") throw cause;

@@ -16,6 +16,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { toBase64Url } from "../../src/base/bytes.ts";
@@ -23,12 +24,14 @@ import { systemClock, type Clock } from "../../src/base/clock.ts";
 import { asPosternError, PosternError } from "../../src/base/errors.ts";
 import { parseAgentName, parseGatewayName, parseRealm } from "../../src/base/names.ts";
 import { systemRandom, type Random } from "../../src/base/random.ts";
+import { openGateway } from "../../src/gateway/gateway.ts";
 import { withEditLock } from "../../src/gateway/edit-lock.ts";
 import {
   homePaths,
   openHome,
   readConfig,
   readTrust,
+  requireApart,
   updateConfig,
   updateTrust,
   type Home,
@@ -36,6 +39,7 @@ import {
 import { initHome } from "../../src/gateway/init-home.ts";
 import { signingKeyFromSeed } from "../../src/protocol/keys.ts";
 import { openSqliteState } from "../../src/state/sqlite.ts";
+import { parseStoreUrl } from "../../src/store/open.ts";
 import { grantPeer, addPeer } from "../../src/trust/edit.ts";
 import { codeOf } from "../base/code-of.ts";
 
@@ -268,6 +272,23 @@ describe("opening a home", () => {
       other.mockRestore();
     }
     expect(openHome(home).config.gateway).toBe(gateway);
+  });
+
+  test("is refused where it lies within its folder store, or that within it", async () => {
+    const { paths } = await init();
+    const at = (path: string) => parseStoreUrl(pathToFileURL(path).href);
+    for (const path of [folder, home, join(home, "store"), "/"])
+      expect(codeOf(() => requireApart(paths, at(path)))).toBe("CONFIG_INVALID");
+    for (const path of [join(folder, "store"), `${home}-store`, join(folder, "..other")])
+      expect(() => requireApart(paths, at(path))).not.toThrow();
+    expect(() => requireApart(paths, parseStoreUrl("s3://bucket?region=r"))).not.toThrow();
+    updateConfig(paths, (config) => ({ ...config, store: pathToFileURL(folder).href }));
+    await expect(openGateway({ home })).rejects.toMatchObject({ code: "CONFIG_INVALID" });
+  });
+
+  test("says of a name that is too long that no home can be made there", async () => {
+    const tooLong = join(folder, "h".repeat(300));
+    await expect(init({ home: tooLong })).rejects.toMatchObject({ code: "HOME_UNSAFE" });
   });
 
   test("refuses a config and a trust document that others may write, and names the remedy", async () => {

@@ -7,6 +7,7 @@ import {
   readConfig,
   readSigningKey,
   readTrust,
+  requireApart,
   requireHome,
   type HomePaths,
 } from "../../gateway/home.ts";
@@ -41,7 +42,7 @@ export function checkHome(paths: HomePaths): Promise<readonly Finding[]> {
 export function checkConfig(paths: HomePaths): Promise<readonly Finding[]> {
   return findings("config", () => {
     const { gateway, realm, store } = readConfig(paths);
-    parseStoreUrl(store);
+    requireApart(paths, parseStoreUrl(store));
     return ok("config", `${gateway} in realm ${realm}`);
   });
 }
