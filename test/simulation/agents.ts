@@ -62,7 +62,8 @@ function handlerOf(
         }
         if (random.chance(0.05)) await wait(machine, random.integer(0, 3_600_000), signal);
         if (random.chance(0.1)) throw new PosternError("HANDLER_FAILED", "simulated");
-        world.tell(life.name, `has done ${work.runId}, attempt ${work.attempt}`);
+        // What a dead process would have come to is no part of its story.
+        if (life.alive) world.tell(life.name, `has done ${work.runId}, attempt ${work.attempt}`);
         return { result: { of: work.runId } };
       } finally {
         ended();

@@ -101,7 +101,7 @@ async function showSeeds(options: {
     const { seed, violations } = many.broken;
     await tellStory(many.broken);
     return say(
-      `${violations.join("\n")}\nseed ${seed} breaks a promise: npm run simulate -- --seed ${seed}\n`,
+      `${allOf(violations)}\nseed ${seed} breaks a promise: npm run simulate -- --seed ${seed}\n`,
       1,
     );
   }
@@ -140,7 +140,12 @@ async function showMutation(name: string, first: number, last: number): Promise<
   const found = await search({ name, first, last, tells: true });
   if (found === undefined) return say(`no seed from ${first} to ${last} shows ${name}\n`, 1);
   const { seed, story, violations } = found;
-  return say(`the story of seed ${seed}:\n\n${story}\n\n${violations.join("\n")}\n`, 0);
+  return say(`the story of seed ${seed}:\n\n${story}\n\n${allOf(violations)}`, 0);
+}
+
+/** Other runs and processes may break a promise in the life as it was than in its story. */
+function allOf(violations: readonly string[]): string {
+  return `with nothing left out, that life breaks:\n${violations.join("\n")}\n`;
 }
 
 function showCoverage(files: readonly FileCoverage[]): void {
