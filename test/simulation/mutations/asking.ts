@@ -86,6 +86,20 @@ export const askingMutations: readonly Mutation[] = [
     ],
   },
   {
+    name: "signed-anew-when-asked-again",
+    opens: "a request that is asked again while its run is open is signed and kept anew",
+    breaks: 2,
+    edits: [
+      {
+        file: "state/outbox.ts",
+        find: `  if (standing === undefined) {
+    outbox.put({`,
+        replace: `  if (standing === undefined || standing.state === "open") {
+    outbox.put({`,
+      },
+    ],
+  },
+  {
     name: "chain-not-checked",
     opens: "a reader takes envelopes that do not follow the one before them",
     breaks: 5,
@@ -119,6 +133,31 @@ export const askingMutations: readonly Mutation[] = [
         find: `    await box.state.sync();
     for (`,
         replace: `    for (`,
+      },
+    ],
+  },
+  {
+    name: "request-taken-back",
+    opens: "a caller that has its answer deletes its request from the callee's inbox",
+    breaks: 4,
+    edits: [
+      {
+        file: "mailbox/follow.ts",
+        find: `        await deleteFrames(box, transcript);`,
+        replace: `        await deleteFrames(box, transcript);
+        await box.store.delete(record.key);`,
+      },
+    ],
+  },
+  {
+    name: "told-from-the-start-again",
+    opens: "a reader whose run another process closed is told frames that it was told before",
+    breaks: 5,
+    edits: [
+      {
+        file: "mailbox/follow.ts",
+        find: `  const seen = told?.last.attempt === transcript.attempt ? told.last.seq : -1;`,
+        replace: `  const seen = -1;`,
       },
     ],
   },
