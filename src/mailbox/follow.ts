@@ -34,12 +34,6 @@ export interface FollowOptions {
   readonly onRefused?: OnRefused;
 }
 
-/** What a follower was told, up to its last frame and the place behind it. */
-interface Told {
-  readonly last: PlacedFrame;
-  readonly upTo: ReadPosition;
-}
-
 /**
  * Yields the verified frames of a run from its start, sends the request again when that is due, and closes
  * the run at its terminal: the transcript is stored before the terminal is yielded. A closed run is told
@@ -54,7 +48,8 @@ export async function* follow(
 ): AsyncGenerator<PlacedFrame, Followed> {
   let record = await recordOf(box, runId);
   let reader = readerOf(box, record, options);
-  let told: Told | undefined;
+  /** The place behind what was told. */
+  let told: ReadPosition | undefined;
   let reads = 0;
   /** The attempt that is read anew, as a whole, to close the run with it. */
   let closing = 0;
@@ -85,11 +80,11 @@ export async function* follow(
       return { status: "closed", terminal: transcript.terminal };
     } else if (final !== undefined) {
       yield* frames;
-      told = { last: final, upTo: reader.position };
+      told = reader.position;
       if (!record.answered) await box.state.noteOutbox(record, { answered: true });
       reads += reader.attempt === closing ? 0 : 1;
       if (isEnough(reads, options)) {
-        await box.state.noteOutbox(record, { read: reader.position });
+        await box.state.noteOutbox(record, { read: told });
         return { status: "open" };
       }
     } else {
@@ -262,7 +257,7 @@ async function keysToDelete(
 async function* replay(
   box: Mailbox,
   record: OutboxRecord,
-  told: Told | undefined,
+  told: ReadPosition | undefined,
 ): AsyncGenerator<PlacedFrame, Followed> {
   const transcript = await box.state.transcript(record.runId);
   if (transcript === undefined) {
@@ -270,13 +265,13 @@ async function* replay(
     await sameRecord(box, record);
     throw new PosternError("STATE_DAMAGED", `run ${record.runId} is closed without a transcript`);
   }
-  if (told !== undefined && !goesOnFrom(transcript, told.upTo)) {
-    const what = `attempt ${told.last.attempt} does not lead to how run ${record.runId} was closed`;
+  if (told !== undefined && !goesOnFrom(transcript, told)) {
+    const what = `attempt ${told.attempt} does not lead to how run ${record.runId} was closed`;
     throw new PosternError("FRAME_CHAIN_BROKEN", `${what}: follow it once more from its start`);
   }
-  const seen = told?.last.attempt === transcript.attempt ? told.last.seq : -1;
+  const from = told?.attempt === transcript.attempt ? told.seq : 0;
   for (const envelope of transcript.envelopes) {
-    for (const frame of framesOfTranscript(envelope)) if (frame.seq > seen) yield frame;
+    for (const frame of framesOfTranscript(envelope)) if (frame.seq >= from) yield frame;
   }
   return { status: "closed", terminal: transcript.terminal };
 }
