@@ -1,5 +1,6 @@
 import type { PosternError } from "../base/errors.ts";
 import type { GatewayName } from "../base/names.ts";
+import { isStranger } from "../mailbox/grants.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
 import type { RunRef } from "../protocol/receipt.ts";
 import { isOfOneRun, toldApart, type Failure, type Troubles } from "./troubles.ts";
@@ -49,9 +50,4 @@ export class Problems {
   note(from: GatewayName, failure: Failure): void {
     if (!isStranger(this.#box, from)) this.#troubles.failed(from, failure);
   }
-}
-
-/** Whether a sender is no peer. */
-export function isStranger(box: Mailbox, sender: GatewayName): boolean {
-  return box.trust.current().grantsOf(sender) === undefined;
 }

@@ -1,5 +1,5 @@
 import { asPosternError, PosternError, type ErrorCode } from "../base/errors.ts";
-import type { AgentName } from "../base/names.ts";
+import type { AgentName, GatewayName } from "../base/names.ts";
 import { parseEnvelope } from "../protocol/envelope.ts";
 import type { Receipt, RunRef } from "../protocol/receipt.ts";
 import type { RequestPayload } from "../protocol/request.ts";
@@ -20,6 +20,11 @@ const notGranted: Denial = { code: "NOT_GRANTED", message: notGrantedText };
 /** Whether a code speaks of the own trust document: while it cannot be used, admission stops and requests wait. */
 export function isOwnTrustCode(code: ErrorCode): boolean {
   return code === "TRUST_INVALID" || code === "TRUST_EXPIRED" || code === "TRUST_ROLLED_BACK";
+}
+
+/** Whether a sender is no peer. */
+export function isStranger(box: Mailbox, sender: GatewayName): boolean {
+  return box.trust.current().grantsOf(sender) === undefined;
 }
 
 /** Throws `TRUST_INVALID`, `TRUST_EXPIRED`, or `TRUST_ROLLED_BACK` for an older document than was seen before. */

@@ -1,6 +1,7 @@
 import type { PosternError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { GatewayName, ObjectKey } from "../base/names.ts";
+import { isStranger } from "./grants.ts";
 import type { Mailbox } from "./mailbox.ts";
 
 /** Unproven senders share one budget: their names cost nothing to invent. */
@@ -50,8 +51,7 @@ export function warnOverBudget(box: Mailbox, from: GatewayName | undefined): voi
 
 /** Whose quarantine an object counts against. */
 function bucketOf(box: Mailbox, from: GatewayName | undefined): string {
-  const isPeer = from !== undefined && box.trust.current().grantsOf(from) !== undefined;
-  return isPeer ? from : strangersBucket;
+  return from === undefined || isStranger(box, from) ? strangersBucket : from;
 }
 
 /** Takes a refused object out of the inbox once the state holds all that it held. */
