@@ -45,14 +45,9 @@ async function main(): Promise<number> {
   const jobs = wholeNumber("--jobs", values.jobs) || availableParallelism();
   const oneSeed = seed === undefined ? undefined : wholeNumber("--seed", seed);
   const count = seeds === undefined ? undefined : wholeNumber("--seeds", seeds, 1);
-  const mutates = values.mutations || mutation !== undefined;
-  const asked = [
-    values.mutations,
-    mutation,
-    mutates ? undefined : seed,
-    mutates ? undefined : seeds,
-  ];
-  if (asked.filter((each) => each !== undefined && each !== false).length !== 1)
+  const isLife = !values.mutations && mutation === undefined;
+  const asked = isLife ? [seed, seeds] : [values.mutations || undefined, mutation];
+  if (asked.filter((each) => each !== undefined).length !== 1)
     throw new ToolError("say one of --seed, --seeds, --mutations and --mutation");
   if (values.mutations) return showMutations({ ...values, seeds: count ?? enoughSeeds });
   if (mutation !== undefined)
