@@ -17,7 +17,7 @@ test.skipIf(!hasConditionalWrites)(
     const folder = opened.adopt(await mkdtemp(join(tmpdir(), "postern-soak-")), (path) =>
       rm(path, { recursive: true, force: true }),
     );
-    const { windows, last, faults, left } = await soak({
+    const { windows, last, faults, ranAgain, left } = await soak({
       s3,
       bucket,
       folder,
@@ -35,6 +35,7 @@ test.skipIf(!hasConditionalWrites)(
     expect(sum(({ wrong, unanswered, open }) => wrong + unanswered + open)).toBe(0);
     expect(sum(({ starts }) => starts)).toBe(sum(({ received }) => received));
     expect(sum(({ asked }) => asked)).toBe(sum(({ calls }) => calls));
+    expect(ranAgain).toBe(0);
     expect(left).toEqual([]);
 
     // The first window warms up. What is retained grows all the time: nothing else may grow with it.

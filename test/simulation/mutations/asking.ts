@@ -156,8 +156,8 @@ export const askingMutations: readonly Mutation[] = [
     edits: [
       {
         file: "mailbox/follow.ts",
-        find: `  const seen = told?.last.attempt === transcript.attempt ? told.last.seq : -1;`,
-        replace: `  const seen = -1;`,
+        find: `  const from = told?.attempt === transcript.attempt ? told.seq : 0;`,
+        replace: `  const from = 0;`,
       },
     ],
   },
