@@ -160,7 +160,12 @@ async function listEverybody(box: Mailbox): Promise<Listing> {
     entries.push(...page.entries);
     const last = page.entries.at(-1)?.key;
     if (!page.more || last === undefined) return { entries, more };
-    const sender = last.slice(prefix.length).split("/")[0] ?? "";
+    const [sender = "", ...below] = last.slice(prefix.length).split("/");
+    // What lies in a sender's own place has nothing below it, and stands before senders whose names begin so.
+    if (below.length === 0) {
+      startAfter = last;
+      continue;
+    }
     // What lies under no gateway's name was reported with its first page.
     if (isGatewayName(sender)) more.push({ sender, startAfter: last });
     // "0" is the character after "/": the first name that cannot be this sender's any more.

@@ -122,6 +122,17 @@ it("does not let a flood of one sender hide another's request", async () => {
   expect(two.doer.calls.length).toBeLessThanOrEqual(limits.inboxPagesPerPeer + 2);
 });
 
+it("hides nobody behind a name that a page ends with, and that theirs begins with", async () => {
+  for (let count = 1; count < limits.listPageKeys; count += 1)
+    two.store.plant(`doer/inbox/a${String(count).padStart(4, "0")}`, utf8("x"));
+  two.store.plant("doer/inbox/lab", utf8("x"));
+  plant("lab-eu");
+  plant("lab.us");
+  plant("zeta");
+  const { waiting } = await scan();
+  expect(waiting.map(({ name }) => name.from)).toEqual(["zeta", "lab-eu", "lab.us"]);
+});
+
 it("comes to every peer's requests behind more invented senders than it goes through", async () => {
   const flood = (limits.inboxPagesPerRound + 2) * limits.listPageKeys;
   for (let count = 0; count < flood; count += 1) {
