@@ -2,10 +2,10 @@ import { asPosternError, type PosternError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { GatewayName } from "../base/names.ts";
 import { admit, type Waiting } from "../mailbox/admit.ts";
-import { dropSpentCancel, readCancel, type ListedCancel } from "../mailbox/cancel.ts";
+import { dropSpentCancel, type ListedCancel } from "../mailbox/cancel.ts";
 import { republishEnding } from "../mailbox/end.ts";
 import { isStranger } from "../mailbox/grants.ts";
-import { scanInbox } from "../mailbox/inbox.ts";
+import { scanInbox, type InboxPage } from "../mailbox/inbox.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
 import { claimAfterRecovery } from "../mailbox/owner.ts";
 import { warnOverBudget } from "../mailbox/quarantine.ts";
@@ -130,9 +130,7 @@ export class Responder {
     });
     try {
       for await (const page of scanInbox(this.#box, scan.full)) {
-        for (const cancel of page.cancels)
-          if (!scan.leaves(cancel.name.from))
-            await this.#inTime(cancel.name, scan, () => this.#hearCancel(cancel));
+        await this.#hearCancels(page, scan);
         let left = page.waiting;
         do left = await this.#admitAll(left, scan);
         while (left.length > 0 && scan.mayGoOn() && (await this.#makesRoom(left, untilMs)));
@@ -231,15 +229,21 @@ export class Responder {
     }
   }
 
+  /** Of who has more than is listed, what runs here is asked after by name: nobody's own mail makes him unheard. */
+  async #hearCancels({ cancels, cut }: InboxPage, scan: Scan): Promise<void> {
+    for (const cancel of cancels)
+      if (!scan.leaves(cancel.name.from))
+        await this.#inTime(cancel.name, scan, () => this.#hearCancel(cancel));
+    for (const run of this.runs.ofSenders(cut))
+      if (!scan.leaves(run.receipt.from))
+        await this.#inTime(run.receipt, scan, () => run.hearCancel());
+  }
+
   /** A cancel for a run at work here stops it; one that has nothing left to stop is deleted. */
   async #hearCancel(listed: ListedCancel): Promise<void> {
     const receipt = await this.#box.state.receiptOfCancel(listed.name);
     const run = receipt === undefined ? undefined : this.runs.find(receipt);
-    if (receipt !== undefined && run !== undefined) {
-      if (await readCancel(this.#box, receipt)) run.stop("cancelled");
-      return;
-    }
-    await dropSpentCancel(this.#box, listed, receipt);
+    await (run?.hearCancel() ?? dropSpentCancel(this.#box, listed, receipt));
   }
 
   #isFull(): boolean {

@@ -4,6 +4,7 @@ import type { Handler } from "../handlers/handler.ts";
 import type { HandlerEvent, TerminalPayload } from "../protocol/frame.ts";
 import type { Receipt } from "../protocol/receipt.ts";
 import type { RequestPayload } from "../protocol/request.ts";
+import { readCancel } from "../mailbox/cancel.ts";
 import { heldReceipt, leaseOf, nextAttempt, type Lease } from "../mailbox/lease.ts";
 import { standingDenialOf, type MaxRunOf } from "../mailbox/grants.ts";
 import { commitEnd, commitOutcome, endedReceipt, publishEnding } from "../mailbox/end.ts";
@@ -96,6 +97,11 @@ export class Run {
         if (!busy || tries >= limits.storeAttempts) throw thrown;
       }
     }
+  }
+
+  /** Stops the handler when its caller asked for that. Rejects as `readCancel` does. */
+  async hearCancel(): Promise<void> {
+    if (await readCancel(this.#box, this.receipt)) this.stop("cancelled");
   }
 
   /** Stops the handler when the key that signed the request, or the grant for it, was withdrawn. */

@@ -1,7 +1,6 @@
 import { asPosternError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { GatewayName } from "../base/names.ts";
-import { readCancel } from "../mailbox/cancel.ts";
 import type { Liveness, Mailbox } from "../mailbox/mailbox.ts";
 import type { RequestName } from "../protocol/object-key.ts";
 import type { RunRef } from "../protocol/receipt.ts";
@@ -29,7 +28,11 @@ export class RunsAtWork {
   }
 
   sentBy(sender: GatewayName): number {
-    return [...this.#runs.values()].filter(({ receipt }) => receipt.from === sender).length;
+    return this.ofSenders(new Set([sender])).length;
+  }
+
+  ofSenders(senders: ReadonlySet<string>): readonly Run[] {
+    return [...this.#runs.values()].filter(({ receipt }) => senders.has(receipt.from));
   }
 
   /** Whether a run of this name is at work, whatever its request's bytes. */
@@ -79,7 +82,7 @@ export class RunsAtWork {
     for (const run of this.#runs.values()) {
       try {
         run.checkTrust();
-        if (await readCancel(this.#box, run.receipt)) run.stop("cancelled");
+        await run.hearCancel();
       } catch (thrown) {
         const { code } = asPosternError(thrown);
         this.#box.log.warn({ run: run.receipt.runId, code }, "cancels cannot be heard now");

@@ -19,6 +19,8 @@ import { releasedRequests } from "./release.ts";
 export interface InboxPage {
   readonly waiting: readonly Waiting[];
   readonly cancels: readonly ListedCancel[];
+  /** Who has more than was listed so far, cancels perhaps among it. */
+  readonly cut: ReadonlySet<string>;
 }
 
 /**
@@ -44,7 +46,8 @@ export async function* scanInbox(
       // Its cancels sort right behind it, and may lie behind the end of the page: they are looked for by name.
       listedMs: isCut(round, name) ? -Infinity : listedMs,
     }));
-    yield { waiting: inOrder(box, [...released, ...listed], start), cancels };
+    const cut = new Set(round.more.map(({ sender }) => sender));
+    yield { waiting: inOrder(box, [...released, ...listed], start), cancels, cut };
     released = [];
   }
 }
@@ -56,8 +59,8 @@ export interface InboxRound {
   readonly cancels: readonly ListedCancel[];
   /** Names that no rule makes. */
   readonly unknown: readonly ListEntry[];
-  /** The last keys that were listed of those who have more. */
-  readonly ends: readonly string[];
+  /** Who has more than was listed so far. */
+  readonly more: readonly Cursor[];
 }
 
 export interface ListedRequest {
@@ -101,9 +104,9 @@ export async function* inboxRounds(
 }
 
 /** Whether a page ended within what lies under the name of this request. */
-function isCut({ ends }: InboxRound, name: RequestName): boolean {
+function isCut({ more }: InboxRound, name: RequestName): boolean {
   const key = objectKey(name);
-  return ends.some((end) => end.startsWith(key));
+  return more.some(({ startAfter }) => startAfter.startsWith(key));
 }
 
 /** Lists one request, with the cancels beside it; undefined where there is none of that name. */
@@ -213,7 +216,7 @@ function roundOf(box: Mailbox, { entries, more }: Listing, listedMs: number): In
     requests: requests.map((request) => ({ ...request, cancels: beside(request.name) })),
     cancels,
     unknown,
-    ends: more.map(({ startAfter }) => startAfter),
+    more,
   };
 }
 

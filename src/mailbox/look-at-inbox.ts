@@ -53,7 +53,7 @@ export async function lookAtInbox(
   for await (const round of inboxRounds(box, from === undefined ? {} : { only: from })) {
     listed.push(...inOrder(box, round.requests));
     unknown.push(...round.unknown);
-    unlisted = round.ends.length > 0;
+    unlisted = round.more.length > 0;
     if (listed.length >= limit) break;
   }
   const requests: InboxRequest[] = [];

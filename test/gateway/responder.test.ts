@@ -5,6 +5,7 @@ import { parseAgentName, parseRunId } from "../../src/base/names.ts";
 import { Responder } from "../../src/gateway/responder.ts";
 import { admit } from "../../src/mailbox/admit.ts";
 import type { Mailbox } from "../../src/mailbox/mailbox.ts";
+import { cancelRun } from "../../src/mailbox/send.ts";
 import { digest16Of, objectKey } from "../../src/protocol/object-key.ts";
 import { requestDigestOf } from "../../src/protocol/run-id.ts";
 import { aroundStore } from "../../src/store/around.ts";
@@ -306,6 +307,18 @@ it("two responders of one worker leave each other's runs alone", async () => {
   finish();
   await two.clock.until(first.runs.settled());
   expect(two.doer.onlyReceipt.outcome).toMatchObject({ status: "succeeded" });
+});
+
+it("hears a cancel of what runs behind more names of its sender than it lists", async () => {
+  const { runId } = await two.asks(two.asker.process(), "hi");
+  const responder = new Responder(doer, routes(hanger().handler));
+  await two.clock.until(responder.scan(always));
+  for (let count = 0; count < limits.inboxPagesPerPeer * limits.listPageKeys; count += 1)
+    two.store.plant(`doer/inbox/asker/-${count}`, utf8("x"));
+  await cancelRun(two.asker.process(), runId);
+  await two.clock.until(responder.scan(always));
+  await two.clock.advance(1000);
+  expect(two.doer.onlyReceipt.outcome).toMatchObject({ error: { code: "CANCELLED" } });
 });
 
 it("settles once its runs have ended, though the store never answers what it is asked besides", async () => {
