@@ -7,6 +7,12 @@ export interface Random {
   fraction(): number;
 }
 
+/** The same round, begun elsewhere: `fraction`, in [0, 1), says how far down. */
+export function begunAt<Item>(items: readonly Item[], fraction: number): Item[] {
+  const first = Math.floor(fraction * items.length);
+  return [...items.slice(first), ...items.slice(0, first)];
+}
+
 export const systemRandom: Random = {
   bytes: (length) => new Uint8Array(randomBytes(length)),
   fraction: () => randomBytes(4).readUInt32BE() / 2 ** 32,

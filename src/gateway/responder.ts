@@ -1,6 +1,7 @@
 import { asPosternError, type PosternError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { GatewayName } from "../base/names.ts";
+import { begunAt } from "../base/random.ts";
 import { admit, type Waiting } from "../mailbox/admit.ts";
 import { dropSpentCancel, type ListedCancel } from "../mailbox/cancel.ts";
 import { republishEnding } from "../mailbox/end.ts";
@@ -83,11 +84,14 @@ export class Responder {
   }
 
   async #publishEnds(untilMs: number): Promise<void> {
-    const { state, clock } = this.#box;
+    const { state, clock, random } = this.#box;
     // Where one end of a peer's cannot be published, its others wait for the next time as well.
     const unreachable = new Set<GatewayName>();
     const limit = limits.recoverPerPass;
-    for (const ref of await state.receiptRefs({ are: "unacknowledged", limit })) {
+    const refs = await state.receiptRefs({ are: "unacknowledged", limit });
+    // One that never can be is not the first each time: it would keep all that came later waiting for ever.
+    const start = refs.length > 1 ? random.fraction() : 0;
+    for (const ref of begunAt(refs, start)) {
       if (this.runs.isOurs(ref) || unreachable.has(ref.from)) continue;
       if (clock.now() >= untilMs) return;
       const done = await this.#problems.apart(ref, async () => {

@@ -1,6 +1,7 @@
 import { limits } from "../base/limits.ts";
 import { PosternError } from "../base/errors.ts";
 import { isGatewayName, type GatewayName } from "../base/names.ts";
+import { begunAt } from "../base/random.ts";
 import {
   inboxPrefix,
   objectKey,
@@ -225,8 +226,7 @@ function inTurn<Request extends { readonly name: RequestName }>(
   start: number,
 ): Request[] {
   const groups = [...Map.groupBy(requests, ({ name }) => name.from).values()];
-  const first = Math.floor(start * groups.length);
-  const placed = [...groups.slice(first), ...groups.slice(0, first)].flatMap((ofOne) =>
+  const placed = begunAt(groups, start).flatMap((ofOne) =>
     ofOne.map((request, turn) => ({ request, turn })),
   );
   return placed.toSorted((a, b) => a.turn - b.turn).map(({ request }) => request);

@@ -178,6 +178,27 @@ describe("recovering", () => {
     expect(await two.keys("doer/inbox/")).toEqual([]);
   });
 
+  it("publishes an end behind one of the same peer's that never can be", async () => {
+    const bad = plantRequest(two, { idempotencyKey: "bad" });
+    two.clock.jump(1000);
+    const good = plantRequest(two, { idempotencyKey: "good" });
+    two.doer.trouble = ({ operation, name }) =>
+      operation === "put" && name.includes("/frames/")
+        ? { when: "before", code: "STORE_DENIED" }
+        : undefined;
+    await pass(two.clock, doer);
+    expect(two.doer.receipts.map(({ ended }) => ended?.acknowledged)).toEqual([false, false]);
+    two.doer.trouble = ({ operation, name }) =>
+      operation === "put" && name.includes(bad.runId)
+        ? { when: "before", code: "STORE_DENIED" }
+        : undefined;
+    await two.store.delete(good.key);
+    for (let passes = 0; passes < 20; passes += 1)
+      await new Responder(two.doer.process(), routes(sayer())).recover(always);
+    const left = two.doer.receipts.filter(({ ended }) => ended?.acknowledged !== true);
+    expect(left.map(({ runId }) => runId)).toEqual([bad.runId]);
+  });
+
   it("claims the name for a state that was recovered while the store was away, though nothing waits", async () => {
     await doer.state.recover();
     await new Responder(doer, routes(sayer())).recover(always);
