@@ -12,7 +12,7 @@ import { isOfOneRun, Troubles } from "./troubles.ts";
 export interface PollOptions extends ResponderOptions {
   /** Admits at most so many runs. */
   readonly maxRuns?: number;
-  /** Admits nothing later than this after the start; what runs goes on to its end. */
+  /** Admits nothing later than this after what was asked from here has been seen to; what runs goes on to its end. */
   readonly maxTimeMs?: number;
   /** Admits nothing more, and ends what runs `interrupted`. */
   readonly signal?: AbortSignal;

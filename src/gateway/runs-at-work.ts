@@ -31,7 +31,7 @@ export class RunsAtWork {
     return this.ofSenders(new Set([sender])).length;
   }
 
-  ofSenders(senders: ReadonlySet<string>): readonly Run[] {
+  ofSenders(senders: ReadonlySet<GatewayName>): readonly Run[] {
     return [...this.#runs.values()].filter(({ receipt }) => senders.has(receipt.from));
   }
 

@@ -21,7 +21,7 @@ export interface InboxPage {
   readonly waiting: readonly Waiting[];
   readonly cancels: readonly ListedCancel[];
   /** Who has more than was listed so far, cancels perhaps among it. */
-  readonly cut: ReadonlySet<string>;
+  readonly cut: ReadonlySet<GatewayName>;
 }
 
 /**
@@ -32,7 +32,7 @@ export interface InboxPage {
  */
 export async function* scanInbox(
   box: Mailbox,
-  skipped: ReadonlySet<string> = new Set(),
+  skipped: ReadonlySet<GatewayName> = new Set(),
 ): AsyncGenerator<InboxPage> {
   let released = await releasedRequests(box);
   const start = box.random.fraction();
@@ -77,7 +77,7 @@ export interface ListedRequest {
 export interface RoundsOptions {
   readonly only?: GatewayName;
   /** Looked at before each round. */
-  readonly skipped?: ReadonlySet<string>;
+  readonly skipped?: ReadonlySet<GatewayName>;
 }
 
 /**
@@ -139,7 +139,7 @@ export function inOrder<Request extends { readonly name: RequestName }>(
 
 /** Where the listing of one sender's objects goes on. */
 interface Cursor {
-  readonly sender: string;
+  readonly sender: GatewayName;
   readonly startAfter: string;
 }
 
@@ -187,7 +187,7 @@ async function listMore(box: Mailbox, cursors: readonly Cursor[]): Promise<Listi
   const entries: ListEntry[] = [];
   const more: Cursor[] = [];
   for (const { sender, startAfter } of cursors) {
-    const prefix = `${inboxPrefix(box.self)}${sender}/`;
+    const prefix = inboxPrefix(box.self, sender);
     const page = await box.store.list({ prefix, limit: limits.listPageKeys, startAfter });
     entries.push(...page.entries);
     const last = page.entries.at(-1)?.key;

@@ -17,7 +17,8 @@ export default class Poll extends BaseCommand {
   static override readonly flags = {
     "max-runs": integer({ summary: "Admit at most so many runs.", helpValue: "N", min: 1 }),
     "max-time": duration({
-      summary: "Admit nothing after this time; what runs goes on to its end.",
+      summary:
+        "Admit nothing after so long, counted once what was asked from here has been seen to; what runs goes on to its end.",
     }),
   };
 
