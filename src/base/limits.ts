@@ -107,6 +107,8 @@ export const limits = {
   /** How often a service whose outcome does not change has the state remember it. */
   troublesTellMs: minute,
 
+  /** Ended runs of one sender whose answers are not in the store yet, while more of its requests are admitted. */
+  unpublishedPerPeer: 256,
   listPageKeys: 1000,
   /** How often one end is signed again at a time, where others have taken its keys. */
   reissuesPerPublish: 16,

@@ -69,6 +69,10 @@ export function decideAdmission(candidate: Candidate, view: RunView): Admission 
   if (view.peer.receivedLastMinute >= candidate.maxRequestsPerMinute) {
     return { status: "waits", code: "QUOTA_REACHED" };
   }
+  // What is not published is kept for ever, and whoever can keep its own answers out of the store chooses how much.
+  if (view.peer.unpublished >= limits.unpublishedPerPeer) {
+    return { status: "waits", code: "QUOTA_REACHED" };
+  }
   if (view.owner.bornMs > 0 && iat < view.owner.bornMs + limits.recoveryMs) {
     return answered(
       "interrupted",

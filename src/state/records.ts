@@ -96,6 +96,7 @@ export interface Meta {
 export interface PeerWork {
   readonly openRuns: number;
   readonly receivedLastMinute: number;
+  readonly unpublished: number;
 }
 
 export type OldReceipt = RunRef & Pick<Receipt, "admitted">;

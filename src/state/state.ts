@@ -108,8 +108,15 @@ export interface RunView {
   readonly blocked: boolean;
   /** Looked up: the receipt of (from, `continues`) that was admitted, if there is one. */
   readonly continued: Pick<Receipt, "tenant"> | undefined;
-  /** Looked up: the sender's other runs that have not ended (grants aside), and all its receipts of the last minute. */
-  readonly peer: { readonly openRuns: number; readonly receivedLastMinute: number };
+  /**
+   * Looked up: the sender's other runs that have not ended (grants aside), all its receipts of the last minute,
+   * and those with a terminal not yet known to be in the store.
+   */
+  readonly peer: {
+    readonly openRuns: number;
+    readonly receivedLastMinute: number;
+    readonly unpublished: number;
+  };
 }
 
 /** A step's decision: what to answer, and the one receipt to write, if any. */

@@ -83,7 +83,7 @@ export function stateContract(
           receipt: undefined,
           blocked: false,
           continued: undefined,
-          peer: { openRuns: 0, receivedLastMinute: 0 },
+          peer: { openRuns: 0, receivedLastMinute: 0, unpublished: 0 },
         });
       });
 
@@ -225,6 +225,16 @@ export function stateContract(
         expect((await viewOf(receiptFor("new"))).peer.receivedLastMinute).toBe(2);
         const repeated = receiptFor("within", { requestDigest: digestFor("other content") });
         expect((await viewOf(repeated)).peer.receivedLastMinute).toBe(2);
+      });
+
+      it("counts the sender's ends that are not published", async () => {
+        const unpublished = endedAt(startMs, { acknowledged: false });
+        await put(state, receiptFor("open"));
+        await put(state, receiptFor("published", endedAt(startMs)));
+        await put(state, receiptFor("one", unpublished));
+        await put(state, receiptFor("another", unpublished));
+        await put(state, receiptFor("foreign", { ...unpublished, from: otherPeer }));
+        expect((await viewOf(receiptFor("new"))).peer.unpublished).toBe(2);
       });
 
       it("rejects with what the decision throws, and has changed nothing", async () => {

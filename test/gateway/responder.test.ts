@@ -199,6 +199,23 @@ describe("recovering", () => {
     expect(left.map(({ runId }) => runId)).toEqual([bad.runId]);
   });
 
+  it("admits no more of a peer while too many of its answers cannot be put", async () => {
+    two.doer.trusts(two.asker, { ...plainGrants, maxRequestsPerMinute: 10_000 });
+    const refused = { more: { agentTarget: parseAgentName("secret") } };
+    const most = limits.unpublishedPerPeer;
+    for (let count = 0; count < most + 10; count += 1)
+      plantRequest(two, { idempotencyKey: `k${count}`, ...refused });
+    two.doer.trouble = ({ operation, name }) =>
+      operation === "put" && name.includes("/frames/")
+        ? { when: "before", code: "STORE_DENIED" }
+        : undefined;
+    await pass(two.clock, doer);
+    expect(two.doer.receipts).toHaveLength(most);
+    two.doer.trouble = () => undefined;
+    await pass(two.clock, doer);
+    expect(two.doer.receipts.filter(({ ended }) => ended?.acknowledged)).toHaveLength(most + 10);
+  });
+
   it("claims the name for a state that was recovered while the store was away, though nothing waits", async () => {
     await doer.state.recover();
     await new Responder(doer, routes(sayer())).recover(always);

@@ -21,6 +21,7 @@ const soon = viewAt(nowMs);
 const owner = soon.owner;
 const succeeded = { status: "succeeded" } as const;
 const earlier = runOf("e");
+const idle = soon.peer;
 
 /** What is decided, in one word: the status and the code, or the code that it throws. */
 function decided(candidate: Candidate, view: RunView): string {
@@ -190,25 +191,37 @@ describe("one question at a time", () => {
     [
       "one run below the sender's concurrency",
       candidateWith(),
-      viewAt(nowMs, { peer: { openRuns: 1, receivedLastMinute: 1 } }),
+      viewAt(nowMs, { peer: { openRuns: 1, receivedLastMinute: 1, unpublished: 0 } }),
       "admitted",
     ],
     [
       "at the sender's concurrency it waits",
       candidateWith(),
-      viewAt(nowMs, { peer: { openRuns: 2, receivedLastMinute: 2 } }),
+      viewAt(nowMs, { peer: { openRuns: 2, receivedLastMinute: 2, unpublished: 0 } }),
       "waits QUOTA_REACHED",
     ],
     [
       "beyond the sender's rate even a refusal waits, because it would leave a receipt",
       candidateWith({}, { refusal: { code: "NOT_GRANTED", message: "no" } }),
-      viewAt(nowMs, { peer: { openRuns: 0, receivedLastMinute: 10 } }),
+      viewAt(nowMs, { peer: { openRuns: 0, receivedLastMinute: 10, unpublished: 0 } }),
       "waits QUOTA_REACHED",
     ],
     [
       "at the sender's rate it waits",
       candidateWith(),
-      viewAt(nowMs, { peer: { openRuns: 0, receivedLastMinute: 10 } }),
+      viewAt(nowMs, { peer: { openRuns: 0, receivedLastMinute: 10, unpublished: 0 } }),
+      "waits QUOTA_REACHED",
+    ],
+    [
+      "while one answer less than may be is unpublished",
+      candidateWith(),
+      viewAt(nowMs, { peer: { ...idle, unpublished: limits.unpublishedPerPeer - 1 } }),
+      "admitted",
+    ],
+    [
+      "while too many of the sender's answers are unpublished even a refusal waits",
+      candidateWith({}, { refusal: { code: "NOT_GRANTED", message: "no" } }),
+      viewAt(nowMs, { peer: { ...idle, unpublished: limits.unpublishedPerPeer } }),
       "waits QUOTA_REACHED",
     ],
   ])("%s", (_what, candidate, view, expected) => {

@@ -106,7 +106,7 @@ export function viewAt(nowMs: number, fields: Partial<RunView> = {}): RunView {
     receipt: undefined,
     blocked: false,
     continued: undefined,
-    peer: { openRuns: 0, receivedLastMinute: 0 },
+    peer: { openRuns: 0, receivedLastMinute: 0, unpublished: 0 },
     ...fields,
   };
 }

@@ -78,6 +78,7 @@ export class MemoryReceipts implements Receipts {
     return {
       openRuns: all.filter(isOtherRun).length,
       receivedLastMinute: all.filter((receipt) => receipt.receivedMs > afterMs).length,
+      unpublished: all.filter(isUnacknowledged).length,
     };
   }
 

@@ -112,9 +112,12 @@ export class SqliteReceipts implements Receipts {
     const openSql = `SELECT count(*) AS n FROM receipts INDEXED BY receipts_sender_open
       WHERE state <> 'ended' AND sender = ? AND run_id <> ? AND kind <> 'approvalGrant'`;
     const receivedSql = "SELECT count(*) AS n FROM receipts WHERE sender = ? AND received_ms > ?";
+    const unpublishedSql = `SELECT count(*) AS n FROM receipts INDEXED BY receipts_sender_unpublished
+      WHERE acknowledged = 0 AND sender = ?`;
     return {
       openRuns: this.#database.count(openSql, from, runId),
       receivedLastMinute: this.#database.count(receivedSql, from, afterMs),
+      unpublished: this.#database.count(unpublishedSql, from),
     };
   }
 

@@ -190,8 +190,11 @@ CREATE INDEX receipts_standing ON receipts (sender, run_id, admitted, request_di
   WHERE admitted = 1 OR ended_ms IS NULL OR json_extract(terminal, '$.status') <> 'expired';
 `;
 
-/** How long a run has been silent is known without reading all of its frames anew. */
-const fifthVersion = "ALTER TABLE outbox ADD COLUMN read_at_ms INTEGER;";
+/** How long a run has been silent is known without reading all of its frames anew, and whose ends are unpublished. */
+const fifthVersion = `
+ALTER TABLE outbox ADD COLUMN read_at_ms INTEGER;
+CREATE INDEX receipts_sender_unpublished ON receipts (sender) WHERE acknowledged = 0;
+`;
 
 /**
  * `keptUntilMs` in SQL. With the limits it is, to the letter, what an index is made of: then only what is old is
