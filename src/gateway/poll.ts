@@ -103,8 +103,7 @@ async function respond(box: Mailbox, responder: Responder, options: PollOptions)
   const { maxRuns = Infinity, maxTimeMs = Infinity, signal, onAdmissionOver } = options;
   const untilMs = box.clock.now() + maxTimeMs;
   const mayStart: MayStart = (onTheirWay) => {
-    const { admitted, takenOver } = responder.counts;
-    const started = admitted + takenOver + onTheirWay;
+    const started = startedBy(responder) + onTheirWay;
     return signal?.aborted !== true && box.clock.now() < untilMs && started < maxRuns;
   };
   const stop = (): void => responder.runs.stop();
@@ -121,6 +120,10 @@ async function respond(box: Mailbox, responder: Responder, options: PollOptions)
   }
 }
 
+function startedBy({ counts }: Responder): number {
+  return counts.admitted + counts.takenOver;
+}
+
 /**
  * While runs go on and more may start, new work is taken as it comes. A look that fails for the moment is
  * repeated; rejects with what the last one failed with.
@@ -128,18 +131,21 @@ async function respond(box: Mailbox, responder: Responder, options: PollOptions)
 async function goOn(box: Mailbox, responder: Responder, mayStart: MayStart): Promise<void> {
   let failure: PosternError | undefined;
   const pace = new Pace({ minDelayMs: limits.pollDelayMs, maxDelayMs: limits.runDelayMs });
-  while (responder.runs.size > 0 && mayStart(0)) {
+  while (responder.isAtWork && mayStart(0)) {
     await responder.runs.oneDoneWithin(pace.delayMs(box.random.fraction()));
     if (responder.runs.size === 0 && !responder.hasWaiting) break;
     try {
-      const before = responder.counts.admitted;
+      const before = startedBy(responder);
+      // Other processes of the home may have come to their end since the pass began, or gone.
+      await responder.recover(mayStart);
       await responder.scan(mayStart);
-      if (responder.counts.admitted > before) pace.found();
+      if (startedBy(responder) > before) pace.found();
       else pace.foundNothing();
       failure = undefined;
     } catch (thrown) {
       failure = asPosternError(thrown);
       box.log.warn({ code: failure.code }, "the inbox cannot be looked at now");
+      if (responder.runs.size === 0) break;
       await responder.runs.listen();
     }
   }

@@ -46,7 +46,9 @@ export class Responder {
   readonly #admissions = new Admissions();
   readonly #counts = { admitted: 0, answered: 0, quarantined: 0, waiting: 0 };
   /** Open runs that other live workers hold: they count against the bound of this gateway. */
-  #elsewhere = 0;
+  #heldByOthers = 0;
+  /** Open runs that no room was found for, and that go before whatever is new. */
+  #left = 0;
 
   constructor(box: Mailbox, options: ResponderOptions, troubles = new Troubles(box)) {
     this.#box = box;
@@ -70,9 +72,14 @@ export class Responder {
     return this.#problems.take();
   }
 
-  /** Whether requests were left in the inbox that may run once there is room, or time. */
+  /** Whether runs are at work here, or were left by a worker that is gone and wait for room. */
+  get isAtWork(): boolean {
+    return this.runs.size > 0 || this.#left > 0;
+  }
+
+  /** Whether something was left, in the inbox or by a worker that is gone, that may run once there is room, or time. */
   get hasWaiting(): boolean {
-    return this.#counts.waiting > 0;
+    return this.#counts.waiting + this.#left > 0;
   }
 
   /** Publishes committed ends whose publishing broke off, and takes over runs whose worker is gone. */
@@ -80,7 +87,7 @@ export class Responder {
     await claimAfterRecovery(this.#box);
     const untilMs = this.#box.clock.now() + limits.scanMs;
     await this.#publishEnds(untilMs);
-    await this.#takeOverAll(mayStart, untilMs);
+    await this.#takeOverAll(mayStart);
   }
 
   async #publishEnds(untilMs: number): Promise<void> {
@@ -102,19 +109,22 @@ export class Responder {
     }
   }
 
-  async #takeOverAll(mayStart: MayStart, untilMs: number): Promise<void> {
-    const { state, clock } = this.#box;
-    this.#elsewhere = 0;
+  async #takeOverAll(mayStart: MayStart): Promise<void> {
+    const { state } = this.#box;
+    this.#heldByOthers = 0;
+    this.#left = 0;
     const limit = limits.recoverPerPass;
     for (const ref of await state.receiptRefs({ are: "open", limit })) {
       if (this.runs.isOurs(ref)) continue;
-      while (this.#isFull() && mayStart(0) && clock.now() < untilMs) await this.runs.oneDone();
-      if (this.#isFull() || !mayStart(0)) return;
+      if (this.#isFull() || !mayStart(0)) {
+        this.#left += 1;
+        continue;
+      }
       await this.#problems.apart(ref, async () => {
         const receipt = await state.receipt(ref);
         // Another process may have ended it since it was listed, or even collected it.
         if (receipt === undefined || receipt.ended !== null) return;
-        if (!(await this.#starter.takeOver(receipt))) this.#elsewhere += 1;
+        if (!(await this.#starter.takeOver(receipt))) this.#heldByOthers += 1;
       });
     }
   }
@@ -259,7 +269,7 @@ export class Responder {
    * a cancel lies beside needs no room of its sender's to be answered.
    */
   #hasRoomFor({ name, cancels }: Waiting): boolean {
-    const taken = this.runs.size + this.#admissions.size + this.#elsewhere;
+    const taken = this.runs.size + this.#admissions.size + this.#heldByOthers + this.#left;
     if (taken >= this.#options.maxConcurrentRuns) return false;
     if (cancels.length > 0) return true;
     const most = this.#box.trust.current().grantsOf(name.from)?.maxConcurrentRuns ?? Infinity;

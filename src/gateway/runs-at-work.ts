@@ -90,15 +90,15 @@ export class RunsAtWork {
     }
   }
 
-  /** Resolves when a run is done here, or after `ms`. */
-  oneDoneWithin(ms: number): Promise<void> {
-    return this.#box.clock.sleep(ms, this.#wake.signal);
+  /** Resolves when a run is done here, or after `ms`; at once where none is at work. */
+  async oneDoneWithin(ms: number): Promise<void> {
+    if (this.#runs.size > 0) await this.#box.clock.sleep(ms, this.#wake.signal);
   }
 
   /** Waits a moment for a run to be done here; says whether one was. */
   async oneDone(): Promise<boolean> {
     const { signal } = this.#wake;
-    if (this.#runs.size > 0) await this.#box.clock.sleep(limits.pollDelayMs, signal);
+    await this.oneDoneWithin(limits.pollDelayMs);
     return signal.aborted;
   }
 

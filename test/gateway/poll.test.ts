@@ -6,6 +6,7 @@ import { poll, type PollReport } from "../../src/gateway/poll.ts";
 import type { Handler } from "../../src/handlers/handler.ts";
 import type { Mailbox } from "../../src/mailbox/mailbox.ts";
 import { cancelRun } from "../../src/mailbox/send.ts";
+import type { Receipt } from "../../src/protocol/receipt.ts";
 import { digest16Of, objectKey, type ObjectName } from "../../src/protocol/object-key.ts";
 import { requestDigestOf } from "../../src/protocol/run-id.ts";
 import { claimedElsewhere } from "../support/claimed-elsewhere.ts";
@@ -59,6 +60,8 @@ function crowd() {
   };
   return { handler, seen };
 }
+
+const endOf = ({ ended }: Receipt): number => ended?.atMs ?? Infinity;
 
 async function askMany(count: number): Promise<void> {
   for (let number = 0; number < count; number += 1) {
@@ -195,6 +198,44 @@ describe("the bound on runs at once", () => {
     const { handler, seen } = crowd();
     await pass(two.clock, doer, handler);
     expect([seen.most, seen.starts]).toEqual([1, 3]);
+  });
+
+  it("counts what another process of the home runs only for as long as that runs", async () => {
+    two.doer.trusts(two.asker, { ...plainGrants, maxConcurrentRuns: 9 });
+    const bound = { maxConcurrentRuns: 2 };
+    const [theirs, ours] = [hanger(), hanger()];
+    await two.asks(asker, "hi", { idempotencyKey: "theirs" });
+    const first = poll(two.doer.process(), { ...routes(theirs.handler), maxRuns: 1 });
+    await two.clock.advance(1000);
+    const long = await two.asks(asker, "hi", { idempotencyKey: "ours" });
+    const second = poll(doer, { ...routes(ours.handler), ...bound });
+    await two.clock.advance(1000);
+    const waiting = await two.asks(asker, "hi", { idempotencyKey: "waiting" });
+    await two.clock.advance(2 * limits.runDelayMs);
+    expect([theirs.starts(), ours.starts()]).toEqual([1, 1]);
+    theirs.finish();
+    await two.clock.until(first);
+    await two.clock.advance(2 * limits.runDelayMs);
+    expect(ours.starts()).toBe(2);
+    for (const { runId } of [long, waiting]) await cancelRun(asker, runId);
+    await two.clock.until(second);
+  });
+
+  it("leaves room first to what a dead worker left, all of which one pass comes to", async () => {
+    two.doer.trusts(two.asker, { ...plainGrants, maxConcurrentRuns: 9 });
+    await askMany(3);
+    const hanging = hanger();
+    const dying = poll(doer, { ...routes(hanging.handler), maxConcurrentRuns: 3 });
+    void dying.catch(() => undefined);
+    await two.clock.advance(1000);
+    two.doer.kill(doer);
+    await two.asks(asker, "hi", { idempotencyKey: "new" });
+    const { handler, seen } = crowd();
+    const options = { ...routes(handler, { onCrash: "retry" }), maxConcurrentRuns: 1 };
+    const { admitted, takenOver } = await pass(two.clock, two.doer.process(), handler, options);
+    expect([seen.most, seen.starts, admitted, takenOver]).toEqual([1, 4, 1, 3]);
+    const byEnd = two.doer.receipts.toSorted((one, other) => endOf(one) - endOf(other));
+    expect(byEnd.at(-1)?.starts).toBe(1);
   });
 
   it("does not make a gateway at its bound deaf to a cancel", async () => {
