@@ -117,6 +117,7 @@ async function nextClaims(box: Mailbox, generation: number): Promise<FoundClaim[
     const claim = await verifiedClaim(box, next, read);
     if (claim !== undefined) found.push(claim);
   }
+  if (found.length === 0) throw ownerKeysFlooded(box);
   return found;
 }
 

@@ -24,7 +24,7 @@ export function inboxSource(box: Mailbox, key: ObjectKey): RequestSource {
 
 /**
  * A request that was released from quarantine, under the id of its entry. What lies under its key in the store
- * is another object, or another copy, and is left alone.
+ * is another object, or another copy, which settling the released one leaves alone.
  */
 export function releasedSource(box: Mailbox, key: ObjectKey, id: string): RequestSource {
   return {

@@ -128,6 +128,16 @@ it("gives up over more forged claims than it reads: STORE_UNSAFE", async () => {
   expect(calls().filter((call) => call === "get owner")).toHaveLength(limits.ownerKeysPerLook);
 });
 
+it("gives up over them also while a look is recent", async () => {
+  await ensureOwner(box);
+  two.clock.jump(limits.ownerLookMs);
+  calls();
+  for (let generation = 2; generation <= limits.ownerKeysPerLook + 2; generation += 1)
+    two.store.plant(keyOf(generation), utf8("forged"));
+  expect(await codeOf(two.clock, ensureOwner(box))).toBe("STORE_UNSAFE");
+  expect(calls().filter((call) => call === "get owner")).toHaveLength(limits.ownerKeysPerLook);
+});
+
 it("gives up over names that no rule makes as well, however many are listed", async () => {
   for (let count = 0; count < 5 * limits.ownerKeysPerLook; count += 1)
     two.store.plant(`doer/owner/junk${count}`, utf8("junk"));
