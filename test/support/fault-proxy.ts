@@ -44,12 +44,15 @@ export interface FaultProxyOptions {
 export class FaultProxy implements AsyncDisposable {
   readonly #options: FaultProxyOptions;
   readonly #proxy: Proxy;
-  readonly #late = new Set<Promise<unknown>>();
+  /** What may still reach the store, whether its client waits for it or not. */
+  readonly #underWay = new Set<Promise<unknown>>();
   readonly #counts = new Map<Fault, number>();
 
   private constructor(options: FaultProxyOptions) {
     this.#options = options;
-    this.#proxy = new Proxy(options.target, (taken, response) => this.#serve(taken, response));
+    this.#proxy = new Proxy(options.target, (taken, response) =>
+      this.#tracked(this.#serve(taken, response)),
+    );
   }
 
   static async start(options: FaultProxyOptions): Promise<FaultProxy> {
@@ -67,9 +70,12 @@ export class FaultProxy implements AsyncDisposable {
     return this.#counts;
   }
 
-  /** Resolves once everything that was held back has reached the store. */
+  /**
+   * Resolves once everything that came has reached the store, or is lost: what was held back, and what its client
+   * no longer waited for. For when nobody asks for anything more.
+   */
   async settled(): Promise<void> {
-    while (this.#late.size > 0) await Promise.allSettled(this.#late);
+    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -91,7 +97,8 @@ export class FaultProxy implements AsyncDisposable {
         return;
       case "late-request":
         response.destroy();
-        this.#later(taken);
+        await delay(this.#options.delayMs());
+        await this.#proxy.forward(taken);
         return;
       case "repeat-request":
         await this.#proxy.forward(taken);
@@ -119,12 +126,10 @@ export class FaultProxy implements AsyncDisposable {
     }
   }
 
-  #later(taken: Taken): void {
-    const late = delay(this.#options.delayMs())
-      .then(() => this.#proxy.forward(taken))
-      .catch(() => undefined)
-      .finally(() => this.#late.delete(late));
-    this.#late.add(late);
+  #tracked(work: Promise<void>): Promise<void> {
+    const tracked = work.finally(() => this.#underWay.delete(tracked));
+    this.#underWay.add(tracked);
+    return tracked;
   }
 
   /** Resolves once the store has had what it gets of it. */
