@@ -12,6 +12,7 @@ import { parseGatewayName } from "../../src/base/names.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import { poll } from "../../src/gateway/poll.ts";
 import { openStore, parseStoreUrl } from "../../src/store/open.ts";
+import { PatientClock } from "../support/patient-clock.ts";
 import { maxPeerRuns, maxRunsOfPass, type PassCost } from "./flood-callee.ts";
 import { agents, openBenchGateway, type Identity } from "./gateways.ts";
 import { since } from "./requests.ts";
@@ -22,7 +23,8 @@ const [self, ...peers] = identities.map(identityOf);
 if (self === undefined) throw new Error("usage: flood-child STORE-URL FOLDER NAME=SEED...");
 
 const store = await openStore(parseStoreUrl(url), { clock: systemClock, random: systemRandom });
-await using gateway = await openBenchGateway({ self, peers, maxPeerRuns, store, folder });
+const clock = new PatientClock();
+await using gateway = await openBenchGateway({ self, peers, maxPeerRuns, store, folder, clock });
 for await (const line of createInterface(process.stdin)) {
   if (line !== "pass") continue;
   const before = gateway.requests();

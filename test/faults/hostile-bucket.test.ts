@@ -24,7 +24,7 @@ import {
   type BenchGateway,
   type Identity,
 } from "../bench/gateways.ts";
-import { AdvancedClock } from "../support/advanced-clock.ts";
+import { PatientClock } from "../support/patient-clock.ts";
 import type { TestBucket } from "../support/bucket.ts";
 import { hasConditionalWrites, makeBucket, s3 } from "../support/s3.ts";
 import { WeakS3 } from "../support/weak-s3.ts";
@@ -36,7 +36,7 @@ describe.runIf(hasConditionalWrites)("a bucket in other hands", () => {
   let opened: AsyncDisposableStack;
   let bucket: TestBucket;
   let weak: WeakS3;
-  let clock: AdvancedClock;
+  let clock: PatientClock;
   let hq: BenchGateway;
   let far: BenchGateway;
   let lab: BenchGateway;
@@ -48,7 +48,7 @@ describe.runIf(hasConditionalWrites)("a bucket in other hands", () => {
     opened.defer(() => rm(folder, { recursive: true }));
     bucket = opened.adopt(await makeBucket(), ({ remove }) => remove());
     weak = opened.use(await WeakS3.start(s3, bucket));
-    clock = new AdvancedClock();
+    clock = new PatientClock();
     executions = new Map();
     const everybody = ["hq", "far", "lab"].map(newIdentity);
     const open = async (self: Identity): Promise<BenchGateway> =>
