@@ -1,8 +1,11 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { errnoOf } from "../../src/base/errno.ts";
+
+/** More of them than anybody takes to write a small file. */
+const remounts = 1000;
 
 /** A small disk, which can be full, turn read-only, be pulled and come back. */
 export class Disk implements Disposable {
@@ -45,8 +48,14 @@ export class Disk implements Disposable {
     return () => rmSync(filler);
   }
 
+  /** The system refuses it while a file there is open to be written: it is asked again until none is. */
   mayBeWritten(may: boolean): void {
-    execFileSync("mount", ["-o", `remount,${may ? "rw" : "ro"},bind`, this.folder]);
+    const remount = ["-o", `remount,${may ? "rw" : "ro"},bind`, this.folder];
+    for (let tries = 1; ; tries += 1) {
+      const { status, stderr } = spawnSync("mount", remount, { encoding: "utf8" });
+      if (status === 0) return;
+      if (tries === remounts) throw new Error(`mount ended with status ${status}: ${stderr}`);
+    }
   }
 
   [Symbol.dispose](): void {
