@@ -106,6 +106,7 @@ async function minioInDocker(): Promise<RunningS3 | string> {
     .withUsername("postern")
     .withPassword(secret)
     .start();
+  await untilReady(container.getConnectionUrl());
   return {
     name: `MinIO in Docker (${image}) at ${container.getConnectionUrl()}`,
     s3: {
@@ -174,7 +175,7 @@ export class MinioProgram {
       },
       stdio: ["ignore", "ignore", "inherit"],
     });
-    await untilAlive(endpoint, this.#child);
+    await untilReady(endpoint, this.#child);
   }
 
   /** With SIGKILL. */
@@ -226,17 +227,19 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-async function untilAlive(endpoint: string, child: ChildProcess): Promise<void> {
+/** It answers from early on, and to requests about objects with an error until it has taken up what it holds. */
+async function untilReady(endpoint: string, child?: ChildProcess): Promise<void> {
   for (let tries = 0; tries < 300; tries++) {
-    if (child.exitCode !== null) throw new Error(`minio ended with status ${child.exitCode}`);
-    const alive = await fetch(`${endpoint}/minio/health/live`).then(
+    if (typeof child?.exitCode === "number")
+      throw new Error(`minio ended with status ${child.exitCode}`);
+    const ready = await fetch(`${endpoint}/minio/health/cluster`).then(
       ({ ok }) => ok,
       () => false,
     );
-    if (alive) return;
+    if (ready) return;
     await delay(100);
   }
-  child.kill("SIGKILL");
+  child?.kill("SIGKILL");
   throw new Error(`minio does not answer at ${endpoint}`);
 }
 
