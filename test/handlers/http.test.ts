@@ -26,13 +26,11 @@ const quick = { ...limits, handlerDrainMs: 300 };
 const servers: Server[] = [];
 let standing = 0;
 let scripts: string;
-let nowhere: string;
+/** A port that none of the others is ever given, and where nobody listens. */
+const nowhere = "http://127.0.0.1:1";
 beforeAll(async () => {
   scripts = await serve(scriptServer());
   standing = servers.length;
-  const gone = createServer();
-  nowhere = await listen(gone);
-  await close(gone);
 });
 afterEach(async () => {
   await Promise.all(servers.splice(standing).map(close));
@@ -282,7 +280,7 @@ describe("a status outside 2xx", () => {
     const origin = await agent((_, response) =>
       response.writeHead(500).end(`\u001b[31m${"y".repeat(10_000)}`),
     );
-    await rejection(run(origin, { log }));
+    await rejection(run(origin, { log, clock: new SteppedClock() }));
     const { runId } = sampleWork;
     const body = String.raw`\u{1b}[31m${"y".repeat(limits.handlerFailureLogBytes - 5)}`;
     expect(logged).toEqual([{ runId, agent: "diagnose", status: 500, body }]);
