@@ -4,8 +4,9 @@ import type { RunId } from "../base/names.ts";
 import { follow } from "../mailbox/follow.ts";
 import type { PlacedFrame } from "../mailbox/frame-reader.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
+import { toldApart } from "../mailbox/told-apart.ts";
 import { Pace, type PaceBounds } from "./pace.ts";
-import { isOfOneRun, toldApart, type Failure, type Troubles } from "./troubles.ts";
+import { isOfOneRun, type Failure, type Troubles } from "./troubles.ts";
 
 /** When one asked run is looked at again. */
 interface Turn {

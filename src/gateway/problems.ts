@@ -2,8 +2,9 @@ import type { PosternError } from "../base/errors.ts";
 import type { GatewayName } from "../base/names.ts";
 import { isStranger } from "../mailbox/grants.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
+import { toldApart } from "../mailbox/told-apart.ts";
 import type { RunRef } from "../protocol/receipt.ts";
-import { isOfOneRun, toldApart, type Failure, type Troubles } from "./troubles.ts";
+import { isOfOneRun, type Failure, type Troubles } from "./troubles.ts";
 
 /** What went wrong with single runs and requests, apart from all others. */
 export class Problems {

@@ -1,11 +1,10 @@
-import { asPosternError, errorClassOf, isErrorCode, PosternError } from "../base/errors.ts";
+import { asPosternError, errorClassOf, isErrorCode, type PosternError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { GatewayName } from "../base/names.ts";
 import { printable } from "../base/printable.ts";
 import { isOwnTrustCode } from "../mailbox/grants.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
-import { inboxPrefix } from "../protocol/object-key.ts";
-import { wholeStoreCodes } from "../store/store.ts";
+import { isOfOneObject } from "../mailbox/told-apart.ts";
 
 /** The subject of a trouble that is this gateway's own: it stands in the way of all peers alike. */
 const ownSubject = "";
@@ -117,25 +116,8 @@ function troubleOf(subject: string, { code, message }: Failure, atMs: number) {
 }
 
 /** Whether a failure tells of one run or one object, and not of the store, the state or this gateway. */
-export function isOfOneRun({ code, class: kind }: PosternError): boolean {
-  if (kind === "store") return !wholeStoreCodes.has(code);
-  return kind === "trust" && !isOwnTrustCode(code);
-}
-
-/**
- * A failure as `isOfOneRun` can judge it: what a store says that is away, or not there, it may also say of one
- * object that it cannot give out. Where it answers otherwise, it is `STORE_FAILED`.
- */
-export async function toldApart(box: Mailbox, thrown: unknown): Promise<PosternError> {
-  const error = asPosternError(thrown);
-  if (!wholeStoreCodes.has(error.code)) return error;
-  try {
-    await box.store.list({ prefix: inboxPrefix(box.self), limit: 1 });
-  } catch {
-    return error;
-  }
-  const what = `${error.message}; it is about this alone, for the store answers otherwise`;
-  return new PosternError("STORE_FAILED", what, { cause: error });
+export function isOfOneRun(error: PosternError): boolean {
+  return isOfOneObject(error) || (error.class === "trust" && !isOwnTrustCode(error.code));
 }
 
 /**
