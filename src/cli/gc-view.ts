@@ -12,9 +12,9 @@ export interface GcView {
     readonly quarantine: number;
     readonly troubles: number;
   };
-  /** Objects; null when the store could not be swept to the end. */
-  readonly store: SweptStore | null;
-  /** What kept the store from being swept. */
+  /** Objects: with a problem, those that went in spite of it. */
+  readonly store: SweptStore;
+  /** What kept anything in the store from being looked at or deleted. */
   readonly problem: { readonly code: string; readonly message: string } | null;
 }
 
@@ -34,16 +34,12 @@ export function gcTable({ dryRun, state, store }: GcView): string {
     ["runs asked, with transcripts", state.asked],
     ["quarantine entries", state.quarantine],
     ["troubles", state.troubles],
-    ...(store === null
-      ? []
-      : [
-          ["frames of closed runs", store.answeredFrames],
-          ["frames of unknown runs, past retention", store.unknownFrames],
-          ["spent cancels", store.cancels],
-          ["left-over probes", store.probes],
-          ["past owner keys", store.ownerKeys],
-          ["left-over temporaries", store.temporaries],
-        ]),
+    ["frames of closed runs", store.answeredFrames],
+    ["frames of unknown runs, past retention", store.unknownFrames],
+    ["spent cancels", store.cancels],
+    ["left-over probes", store.probes],
+    ["past owner keys", store.ownerKeys],
+    ["left-over temporaries", store.temporaries],
   ];
   const shown = rows.map((row) => row.map(String));
   return table(["KIND", dryRun ? "WOULD GO" : "GONE"], shown);

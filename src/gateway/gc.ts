@@ -3,12 +3,15 @@ import { limits } from "../base/limits.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
 import { checkOwner } from "../mailbox/owner.ts";
 import {
+  nothingSwept,
   sweepCancels,
   sweepFrames,
   sweepOwnerKeys,
   sweepProbes,
   type SweepOptions,
+  type Swept,
 } from "../mailbox/sweep.ts";
+import { isOfOneObject } from "../mailbox/told-apart.ts";
 import type { Collected } from "../state/state.ts";
 
 export interface GcOptions extends Omit<SweepOptions, "maxPages"> {
@@ -20,22 +23,16 @@ export interface GcOptions extends Omit<SweepOptions, "maxPages"> {
 export interface GcReport {
   /** Rows. */
   readonly state: Collected;
-  /** Objects; null when the store could not be swept to the end: then some may have gone. */
-  readonly store: SweptStore | null;
-  /** What kept the store from being swept. */
+  /** Objects: with a problem, those that went in spite of it. */
+  readonly store: SweptStore;
+  /**
+   * What kept anything in the store from being looked at or deleted: what ended the sweep, else the first failure
+   * at an object.
+   */
   readonly problem: PosternError | null;
 }
 
-export interface SweptStore {
-  /** Frames that answer runs whose transcript is stored. */
-  readonly answeredFrames: number;
-  /** Frames that answer runs that are not known here, after retention. */
-  readonly unknownFrames: number;
-  /** Frames that are not known here and were left, because retention lasts or no rule makes such a name. */
-  readonly leftFrames: number;
-  readonly cancels: number;
-  readonly probes: number;
-  readonly ownerKeys: number;
+export interface SweptStore extends Readonly<Swept> {
   /** Unfinished files of a folder store. */
   readonly temporaries: number;
 }
@@ -53,29 +50,38 @@ export async function gc(box: Mailbox, options: GcOptions): Promise<GcReport> {
     );
   }
   // While the records of closed runs stand, it is known that their frames were read.
-  const swept = await sweepStore(box, options).catch(asPosternError);
-  const failed = swept instanceof PosternError;
-  return {
-    state: await collectAll(box, options),
-    store: failed ? null : swept,
-    problem: failed ? swept : null,
-  };
+  const swept = await sweepStore(box, options);
+  return { state: await collectAll(box, options), ...swept };
 }
 
-async function sweepStore(box: Mailbox, options: GcOptions): Promise<SweptStore> {
-  // Before the store is opened: that alone removes them.
-  const temporaries = await options.sweepTemporaries();
-  const newest = await checkOwner(box, { remember: options.dryRun !== true });
-  const { answered, unknown, left } = await sweepFrames(box, options);
-  return {
-    answeredFrames: answered,
-    unknownFrames: unknown,
-    leftFrames: left,
-    cancels: await sweepCancels(box, options),
-    probes: await sweepProbes(box, options),
-    ownerKeys: await sweepOwnerKeys(box, newest, options),
-    temporaries,
+async function sweepStore(
+  box: Mailbox,
+  options: GcOptions,
+): Promise<Pick<GcReport, "store" | "problem">> {
+  const store = { ...nothingSwept(), temporaries: 0 };
+  let problem: PosternError | null = null;
+  /** What fails at objects of one kind does not keep those of the next ones. */
+  const apart = async (work: Promise<unknown>): Promise<void> => {
+    try {
+      await work;
+    } catch (thrown) {
+      const error = asPosternError(thrown);
+      if (!isOfOneObject(error)) throw error;
+      problem ??= error;
+    }
   };
+  try {
+    // Before the store is opened: that alone removes them.
+    store.temporaries = await options.sweepTemporaries();
+    const newest = await checkOwner(box, { remember: options.dryRun !== true });
+    await apart(sweepFrames(box, options, store));
+    await apart(sweepCancels(box, options, store));
+    await apart(sweepProbes(box, options, store));
+    await apart(sweepOwnerKeys(box, newest, options, store));
+  } catch (thrown) {
+    problem = asPosternError(thrown);
+  }
+  return { store, problem };
 }
 
 async function collectAll(

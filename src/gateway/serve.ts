@@ -137,8 +137,11 @@ class Service {
   }
 
   async #tidy(): Promise<Wait> {
-    await sweepNowAndThen(this.#box);
-    this.#collected += await collectSlice(this.#box);
+    try {
+      await sweepNowAndThen(this.#box);
+    } finally {
+      this.#collected += await collectSlice(this.#box);
+    }
     return { ms: limits.serveCollectMs };
   }
 

@@ -99,7 +99,7 @@ describe("gc", () => {
     const { status, stdout, stderr } = await away.run(away.callee, ["gc", "--json"]);
     expect([status, codesIn(stderr)]).toEqual([3, ["STORE_MISSING"]]);
     const problem = { code: "STORE_MISSING" };
-    expect(JSON.parse(stdout)).toMatchObject({ state: nothing.state, store: null, problem });
+    expect(JSON.parse(stdout)).toMatchObject({ ...nothing, problem });
     away.remove();
   });
 });

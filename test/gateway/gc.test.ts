@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { utf8 } from "../../src/base/bytes.ts";
 import { limits } from "../../src/base/limits.ts";
 import type { ObjectKey } from "../../src/base/names.ts";
+import { serve } from "../../src/gateway/serve.ts";
 import { gc, type GcOptions, type GcReport } from "../../src/gateway/gc.ts";
 import type { Mailbox } from "../../src/mailbox/mailbox.ts";
 import { ensureOwner } from "../../src/mailbox/owner.ts";
@@ -9,7 +10,14 @@ import { cancelRun } from "../../src/mailbox/send.ts";
 import { digest16Of, objectKey } from "../../src/protocol/object-key.ts";
 import { plantRequest } from "../support/forged.ts";
 import { digestOf, runOf } from "../support/receipts.ts";
-import { codeOf, pass, sayer, twoGateways, type TwoGateways } from "../support/two-gateways.ts";
+import {
+  codeOf,
+  pass,
+  routes,
+  sayer,
+  twoGateways,
+  type TwoGateways,
+} from "../support/two-gateways.ts";
 
 let two: TwoGateways;
 let asker: Mailbox;
@@ -155,19 +163,19 @@ describe("retention to its end", () => {
     }
     two.store.plant("doer/owner/0000000001", utf8("junk"));
     const { store } = await collect(doer);
-    expect(store?.ownerKeys).toBe(0);
+    expect(store.ownerKeys).toBe(0);
     two.doer.trouble = ({ operation }) =>
       operation === "delete" ? { when: "before", code: "STORE_DENIED" } : undefined;
     two.clock.jump(limits.ownerClaimMs);
     await ensureOwner(doer);
     two.doer.trouble = () => undefined;
-    expect((await collect(doer, { dryRun: true })).store?.ownerKeys).toBe(1);
-    expect((await collect(doer)).store?.ownerKeys).toBe(1);
+    expect((await collect(doer, { dryRun: true })).store.ownerKeys).toBe(1);
+    expect((await collect(doer)).store.ownerKeys).toBe(1);
   });
 
   it("counts what the store's driver removes by itself", async () => {
     const { store } = await collect(doer, { sweepTemporaries: async () => 7 });
-    expect(store?.temporaries).toBe(7);
+    expect(store.temporaries).toBe(7);
   });
 
   it("ends where it is told to", async () => {
@@ -175,6 +183,37 @@ describe("retention to its end", () => {
     const before = await keysInStore();
     await collect(doer, { signal: AbortSignal.abort() });
     expect(await keysInStore()).toEqual(before);
+  });
+});
+
+describe("an object that cannot be deleted, met by what tidies up in passing,", () => {
+  beforeEach(async () => {
+    await leaveEverything();
+    const key = unknownFrames(doer, asker);
+    const { random } = doer;
+    // Each pass sweeps.
+    doer = { ...doer, random: { bytes: (count) => random.bytes(count), fraction: () => 0 } };
+    two.store.plant(`${key.slice(0, -1)}1`, utf8("x"));
+    two.clock.jump(2 * limits.retentionMs);
+    two.doer.trouble = ({ operation, name }) =>
+      operation === "delete" && name === key ? { when: "before", code: "STORE_DENIED" } : undefined;
+  });
+
+  it("is a problem of the pass, and keeps it from nothing else", async () => {
+    const { problems, collected } = await pass(two.clock, doer, sayer());
+    expect(problems.map(({ code }) => code)).toEqual(["STORE_DENIED"]);
+    expect(collected).toBe(4);
+    expect(await two.keys("doer/frames/asker")).toEqual([unknownFrames(doer, asker)]);
+  });
+
+  it("does not keep a service from collecting", async () => {
+    const stop = new AbortController();
+    const bounds = { minDelayMs: 1000, maxDelayMs: 1000, graceMs: 1000 };
+    const service = serve(doer, { ...routes(sayer()), ...bounds, signal: stop.signal });
+    await two.clock.advance(10);
+    stop.abort();
+    expect((await two.clock.until(service)).collected).toBe(4);
+    expect((await doer.state.troubles()).map(({ code }) => code)).toContain("STORE_DENIED");
   });
 });
 
@@ -193,7 +232,36 @@ describe("what stands in the way of retention", () => {
     await leaveEverything();
     two.doer.trouble = () => ({ when: "before", code: "STORE_UNREACHABLE" });
     const { state, store, problem } = await collect(doer);
-    expect([state.receipts, store, problem?.code]).toEqual([1, null, "STORE_UNREACHABLE"]);
+    expect([state.receipts, store, problem?.code]).toEqual([1, nothing.store, "STORE_UNREACHABLE"]);
+  });
+
+  it("a store that goes away meanwhile: what went until then is counted", async () => {
+    await leaveEverything();
+    let away = false;
+    two.doer.trouble = ({ operation }) => {
+      if (away) return { when: "before", code: "STORE_UNREACHABLE" };
+      away = operation === "delete";
+      return undefined;
+    };
+    const { store, problem } = await collect(doer);
+    expect([store, problem?.code]).toEqual([
+      { ...nothing.store, unknownFrames: 1, leftFrames: 1 },
+      "STORE_UNREACHABLE",
+    ]);
+  });
+
+  it("an object that cannot be deleted is a problem of the report, and keeps no other one", async () => {
+    await leaveEverything();
+    await ensureOwner(doer);
+    const before = await keysInStore();
+    two.doer.trouble = ({ operation, name }) =>
+      operation === "delete" && name.startsWith("doer/frames/")
+        ? { when: "before", code: "STORE_DENIED" }
+        : undefined;
+    const { state, store, problem } = await collect(doer);
+    expect([state.receipts, problem?.code]).toEqual([1, "STORE_DENIED"]);
+    expect(store).toEqual({ ...nothing.store, leftFrames: 1, cancels: 1, probes: 1 });
+    expect(before.length - (await keysInStore()).length).toBe(2);
   });
 
   it("another state that serves the name: STATE_ELSEWHERE, and the store is left alone", async () => {

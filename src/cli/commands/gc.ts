@@ -8,7 +8,7 @@ import { gcTable, gcView } from "../gc-view.ts";
 export default class Gc extends BaseCommand {
   static override readonly summary = "Delete what retention no longer keeps, to the end.";
   static override readonly description =
-    "Each pass does a slice of it by itself. From the state: receipts and runs asked that have ended a week ago, old quarantine entries and troubles. From the store, only what is this gateway's to delete: frames of closed runs, frames of unknown runs after a week, spent cancels, left-over probes, owner keys far below the newest, unfinished files of a folder. Deletes nothing under a clock that is behind (exit 75).";
+    "Each pass does a slice of it by itself. From the state: receipts and runs asked that have ended a week ago, old quarantine entries and troubles. From the store, only what is this gateway's to delete: frames of closed runs, frames of unknown runs after a week, spent cancels, left-over probes, owner keys far below the newest, unfinished files of a folder. What cannot be deleted keeps nothing else from going: it ends with 3, and says the first of it. Deletes nothing under a clock that is behind (exit 75).";
   static override readonly examples = [
     "<%= config.bin %> gc --dry-run",
     "<%= config.bin %> gc --json",
