@@ -139,6 +139,11 @@ export interface Outbox {
   transcript(runId: RunId): Transcript | undefined;
   /** Only for a run that has none. */
   putTranscript(transcript: Transcript): void;
+  /**
+   * Says of all that was sent or closed later that it was then: by a clock that was ahead. What became `unknown`
+   * later is open again: how long its answer is waited for is for the right clock to say.
+   */
+  dateUntil(nowMs: number): void;
   /** The record, and the transcript if there is one. */
   delete(runId: RunId): void;
 }

@@ -83,6 +83,8 @@ export interface Quarantine {
   /** Ids of entries made before `beforeMs`, at most `limit`, the oldest first. */
   old(beforeMs: number, limit: number): string[];
   put(entry: QuarantineEntry): void;
+  /** Says of all that was refused later that it was then: by a clock that was ahead. */
+  dateUntil(nowMs: number): void;
   delete(id: string): void;
 }
 

@@ -75,7 +75,7 @@ export interface Receipts {
   /** Ended and acknowledged ones that were kept until before `nowMs`, in order of (kept until, from, runId, requestDigest). */
   old(nowMs: number, retention: Retention): Iterable<OldReceipt>;
   put(receipt: Receipt): void;
-  /** Says of all that was received later that it was received then: by a clock that was ahead. */
+  /** Says of all that was received or ended later that it was then: by a clock that was ahead. */
   dateUntil(nowMs: number): void;
   delete(ref: RunRef): void;
 }

@@ -76,9 +76,10 @@ export interface State extends OutboxSteps, QuarantineSteps, TroubleSteps {
   /** Deletes what retention no longer keeps: at most `limit` rows; says how many of each. */
   collect(options: CollectOptions): Promise<Collected>;
   /**
-   * Makes this state the one that serves the name: `born` = now, no receipt counts as received later, a look or
-   * claim of before is void, `elsewhere` is cleared, committed nonces are forgotten (whoever else holds them is a
-   * stranger from here on), and the generation stays. Answers with all open receipts.
+   * Makes this state the one that serves the name: `born` = now, nothing counts as received, sent, refused, over or
+   * gone wrong later (what became `unknown` later is open again), a look or claim of before is void, `elsewhere` is
+   * cleared, committed nonces are forgotten (whoever else holds them is a stranger from here on), and the generation
+   * stays. Answers with all open receipts.
    */
   recover(): Promise<{ readonly bornMs: number; readonly open: readonly Receipt[] }>;
   close(): Promise<void>;

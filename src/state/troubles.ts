@@ -32,6 +32,8 @@ export interface Troubles {
   /** Subjects of troubles from before `beforeMs`, at most `limit`, the oldest first: by (atMs, subject). */
   old(beforeMs: number, limit: number): string[];
   put(trouble: Trouble): void;
+  /** Says of all that went wrong later that it did then: by a clock that was ahead. */
+  dateUntil(nowMs: number): void;
   delete(subject: string): void;
 }
 

@@ -635,6 +635,68 @@ export function stateContract(
         expect((await viewOf(ahead)).receipt?.receivedMs).toBe(startMs + 7);
       });
 
+      it("dates what was over by a clock that was ahead, so that it is kept no longer than from now", async () => {
+        const aheadMs = startMs + 1e9;
+        const retention = { limit: 100, skewMs: 1000, retentionMs: 10_000 };
+        const budget = { maxBytes: 99, maxEntries: 9 };
+        for (const [name, atMs] of [
+          ["ahead", aheadMs],
+          ["before", startMs],
+        ] as const) {
+          clock.ms = Math.max(clock.ms, atMs);
+          await put(state, receiptFor(name, endedAt(atMs)));
+          await put(
+            state,
+            receiptFor(`${name} unpublished`, endedAt(atMs, { acknowledged: false })),
+          );
+          await state.openOutbox(outboxFor(name, { sentMs: atMs }));
+          await state.closeOutbox(outboxFor(name), transcriptFor(name, atMs));
+          await state.quarantine(refusedObject({ key: name, atMs }), budget);
+          await state.noteTrouble(troubleOf(name, { atMs }));
+        }
+        await state.notePass({ atMs: aheadMs, code: null });
+        const startedMs = startMs + 7;
+        clock.ms = startedMs;
+        await state.recover();
+        const { lastPass, lastGoodPassMs } = await state.overview();
+        expect([lastPass?.atMs, lastGoodPassMs]).toStrictEqual([startedMs, startedMs]);
+        const unpublished = (await state.receipts(everything)).filter(
+          ({ ended }) => ended?.acknowledged === false,
+        );
+        const ends = unpublished.map(({ ended }) => ended?.atMs).toSorted((a = 0, b = 0) => a - b);
+        expect(ends).toStrictEqual([startMs, startedMs]);
+        const asked = await state.outboxRecord(runIdFor("ahead"));
+        expect(asked).toMatchObject({ sentMs: startedMs, closedMs: aheadMs });
+        const oneEach = { receipts: 1, outbox: 1, quarantine: 1, troubles: 1 };
+        clock.ms = startedMs + retention.retentionMs;
+        expect(await state.collect(retention)).toStrictEqual(oneEach);
+        expect(await state.collect(retention)).toMatchObject({ receipts: 0, outbox: 0 });
+        clock.ms += 1;
+        expect(await state.collect(retention)).toStrictEqual(oneEach);
+      });
+
+      it("opens again what became unknown by a clock that was ahead, and nothing else", async () => {
+        for (const [name, atMs] of [
+          ["before", startMs],
+          ["ahead", startMs + 1e9],
+        ] as const) {
+          clock.ms = atMs;
+          await state.openOutbox(outboxFor(name));
+          await state.noteOutbox(outboxFor(name), { state: "unknown" });
+        }
+        clock.ms = startMs;
+        await state.recover();
+        expect(await state.askedRuns(everything)).toStrictEqual([
+          { runId: runIdFor("ahead"), state: "open" },
+          { runId: runIdFor("before"), state: "unknown" },
+        ]);
+        clock.ms += 1e8;
+        expect(await state.collect({ limit: 9, skewMs: 0, retentionMs: 0 })).toMatchObject({
+          outbox: 1,
+        });
+        expect(await state.askedRuns(everything)).toHaveLength(1);
+      });
+
       it("is born once more when its first claim is noted, and never by a later one", async () => {
         const look = { bornMs: 0, generation: 1, claimedMs: null, elsewhere: false };
         await state.noteOwner({ ...look, begunMs: startMs, claimedMs: startMs });

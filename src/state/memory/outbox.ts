@@ -68,6 +68,13 @@ export class MemoryOutbox implements Outbox {
     this.#disk.changed().transcripts.set(transcript.runId, structuredClone(transcript));
   }
 
+  dateUntil(nowMs: number): void {
+    const { outbox } = this.#disk.changed();
+    for (const [runId, stored] of outbox)
+      if (Math.max(stored.record.sentMs ?? 0, stored.settledMs ?? 0) > nowMs)
+        outbox.set(runId, datedUntil(stored, nowMs));
+  }
+
   delete(runId: RunId): void {
     this.#disk.changed().outbox.delete(runId);
     this.#disk.content.transcripts.delete(runId);
@@ -76,6 +83,14 @@ export class MemoryOutbox implements Outbox {
   #records(): OutboxRecord[] {
     return [...this.#disk.content.outbox.values()].map(({ record }) => record);
   }
+}
+
+function datedUntil({ record, settledMs }: StoredOutbox, nowMs: number): StoredOutbox {
+  const { sentMs, state } = record;
+  const sent = { ...record, sentMs: sentMs === null ? null : Math.min(sentMs, nowMs) };
+  if (settledMs === null || settledMs <= nowMs) return { record: sent, settledMs };
+  if (state === "unknown") return { record: { ...sent, state: "open" }, settledMs: null };
+  return { record: sent, settledMs: nowMs };
 }
 
 function askedRunOf({ runId, state }: OutboxRecord): AskedRun[] {

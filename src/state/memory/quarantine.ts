@@ -65,6 +65,12 @@ export class MemoryQuarantine implements Quarantine {
     this.#disk.changed().quarantine.set(entry.id, structuredClone(entry));
   }
 
+  dateUntil(nowMs: number): void {
+    const { quarantine } = this.#disk.changed();
+    for (const [id, entry] of quarantine)
+      if (entry.atMs > nowMs) quarantine.set(id, { ...entry, atMs: nowMs });
+  }
+
   delete(id: string): void {
     this.#disk.changed().quarantine.delete(id);
   }

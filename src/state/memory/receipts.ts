@@ -106,8 +106,15 @@ export class MemoryReceipts implements Receipts {
 
   dateUntil(nowMs: number): void {
     const { receipts } = this.#disk.changed();
-    for (const [key, receipt] of receipts)
-      if (receipt.receivedMs > nowMs) receipts.set(key, { ...receipt, receivedMs: nowMs });
+    for (const [key, receipt] of receipts) {
+      const { receivedMs, ended } = receipt;
+      if (Math.max(receivedMs, ended?.atMs ?? 0) <= nowMs) continue;
+      receipts.set(key, {
+        ...receipt,
+        receivedMs: Math.min(receivedMs, nowMs),
+        ended: ended && { ...ended, atMs: Math.min(ended.atMs, nowMs) },
+      });
+    }
   }
 
   delete(ref: RunRef): void {

@@ -34,6 +34,12 @@ export class MemoryTroubles implements Troubles {
     this.#disk.changed().troubles.set(trouble.subject, structuredClone(trouble));
   }
 
+  dateUntil(nowMs: number): void {
+    const { troubles } = this.#disk.changed();
+    for (const [subject, trouble] of troubles)
+      if (trouble.atMs > nowMs) troubles.set(subject, { ...trouble, atMs: nowMs });
+  }
+
   delete(subject: string): void {
     this.#disk.changed().troubles.delete(subject);
   }

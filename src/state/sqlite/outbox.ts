@@ -102,6 +102,14 @@ export class SqliteOutbox implements Outbox {
     }
   }
 
+  dateUntil(nowMs: number): void {
+    const reopened =
+      "UPDATE outbox SET state = 'open', settled_ms = NULL WHERE state = 'unknown' AND settled_ms > ?";
+    this.#database.run(reopened, nowMs);
+    for (const column of ["sent_ms", "settled_ms"])
+      this.#database.run(`UPDATE outbox SET ${column} = ? WHERE ${column} > ?`, nowMs, nowMs);
+  }
+
   delete(runId: RunId): void {
     this.#database.run("DELETE FROM outbox WHERE run_id = ?", runId);
     this.#database.run("DELETE FROM transcripts WHERE run_id = ?", runId);

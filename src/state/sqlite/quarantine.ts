@@ -63,6 +63,10 @@ export class SqliteQuarantine implements Quarantine {
     this.#database.put("quarantine", ["id"], quarantineColumns(entry));
   }
 
+  dateUntil(nowMs: number): void {
+    this.#database.run("UPDATE quarantine SET at_ms = ? WHERE at_ms > ?", nowMs, nowMs);
+  }
+
   delete(id: string): void {
     this.#database.run("DELETE FROM quarantine WHERE id = ?", id);
   }

@@ -140,8 +140,8 @@ export class SqliteReceipts implements Receipts {
   }
 
   dateUntil(nowMs: number): void {
-    const sql = "UPDATE receipts SET received_ms = ? WHERE received_ms > ?";
-    this.#database.run(sql, nowMs, nowMs);
+    for (const column of ["received_ms", "ended_ms"])
+      this.#database.run(`UPDATE receipts SET ${column} = ? WHERE ${column} > ?`, nowMs, nowMs);
   }
 
   delete({ from, runId, requestDigest }: RunRef): void {

@@ -33,6 +33,10 @@ export class SqliteTroubles implements Troubles {
     this.#database.put("troubles", ["subject"], { subject, code, at_ms: atMs, message });
   }
 
+  dateUntil(nowMs: number): void {
+    this.#database.run("UPDATE troubles SET at_ms = ? WHERE at_ms > ?", nowMs, nowMs);
+  }
+
   delete(subject: string): void {
     this.#database.run("DELETE FROM troubles WHERE subject = ?", subject);
   }
