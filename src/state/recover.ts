@@ -33,7 +33,7 @@ export function recoverRecords(
  * The generation stays: what was claimed up to it cannot stop this state, and what comes above it with a
  * nonce that is not committed from here on is somebody else's.
  */
-function recoveredMeta(meta: Meta, nowMs: number): Meta {
+export function recoveredMeta(meta: Meta, nowMs: number): Meta {
   // The clock starts anew as well: one that once ran ahead must not stop admission for ever.
   const clock = {
     bornMs: nowMs,

@@ -2,6 +2,7 @@ import {
   copyFileSync,
   existsSync,
   readdirSync,
+  readlinkSync,
   renameSync,
   statSync,
   writeFileSync,
@@ -100,6 +101,15 @@ describe("a sqlite state", () => {
       expect(await state.owner()).toMatchObject({ bornMs: 1000, recovering: true });
       await state.close();
     });
+
+    it.skipIf(process.platform !== "linux")(
+      "and leaves nothing open once it is closed",
+      async () => {
+        await made();
+        await (await replaceSqliteState({ ...options, file: `${file}2` })).state.close();
+        expect(openBelow(home)).toStrictEqual([]);
+      },
+    );
 
     it("for nobody else to read, its log and index as well", async () => {
       const state = await createSqliteState(options);
@@ -375,6 +385,19 @@ function versionOf(file: string): number {
   const version = requireKnownVersion(database);
   database.close();
   return version;
+}
+
+/** What this process has open below a folder, deleted files among it. */
+function openBelow(folder: string): string[] {
+  return readdirSync("/proc/self/fd").flatMap((number) => {
+    try {
+      const target = readlinkSync(`/proc/self/fd/${number}`);
+      return target.startsWith(folder) ? [target] : [];
+    } catch {
+      // It was open to list them.
+      return [];
+    }
+  });
 }
 
 /** Changes a state's file as nothing of ours would. */

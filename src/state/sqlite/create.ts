@@ -12,11 +12,11 @@ import { dirname, join } from "node:path";
 import { errnoOf } from "../../base/errno.ts";
 import { PosternError } from "../../base/errors.ts";
 import { fileError, linkError } from "../file-errors.ts";
-import { recoverRecords } from "../recover.ts";
+import { recoveredMeta } from "../recover.ts";
 import { newMeta } from "../rules.ts";
 import { SqliteDatabase } from "./database.ts";
 import { identityOf, recordIdentity } from "./identity.ts";
-import { SqliteRecords } from "./records.ts";
+import { metaColumns } from "./meta.ts";
 import { markAsState, migrate } from "./schema.ts";
 
 export interface NewStateFile {
@@ -74,9 +74,10 @@ function build(unnamed: string, made: NewStateFile): void {
         ...identityOf(unnamed, machine),
         folder: realpathSync(dirname(file)),
       });
-      const records = new SqliteRecords(database);
-      records.putMeta(newMeta(nowMs));
-      if (recovered) recoverRecords(records, nowMs);
+      const meta = newMeta(nowMs);
+      // There is nothing else to recover in a state that is new.
+      const columns = metaColumns(recovered ? recoveredMeta(meta, nowMs) : meta);
+      database.put("meta", ["one"], columns);
     });
   } finally {
     // The last connection to close moves the log into the file: what is linked is complete.
