@@ -30,8 +30,11 @@ export interface Waiting {
   readonly size: number;
   /** Cancels listed beside it. */
   readonly cancels: readonly CancelName[];
-  /** When it was listed; `-Infinity` where the inbox was not listed for it, nor for its cancels. */
-  readonly listedMs: number;
+  /**
+   * When it was listed with all its cancels; null where the inbox was not listed for it, or not to their end: then
+   * its cancel is looked for under its own key.
+   */
+  readonly listedMs: number | null;
   /** The quarantine entry that keeps its bytes; without one they lie in the inbox. */
   readonly released?: string;
 }
@@ -110,7 +113,7 @@ async function admitFrom(
     if (error.class !== "trust" || isOwnTrustCode(error.code)) throw error;
     return refuse(source, { from, bytes, size: bytes.length, error }, bytes.length);
   }
-  const asked = isListedFor(run, waiting.cancels) || isOld(box, waiting);
+  const asked = isListedFor(run, waiting.cancels) || !showsAllCancels(box, waiting);
   const cancelled = asked && (await readCancel(box, run));
   const candidate = candidateOf(box, verified, cancelled, maxRunOf);
   const receipt = newReceipt(box, verified.received, maxRunOf);
@@ -246,6 +249,6 @@ async function refuse(
 }
 
 /** A listing tells of cancels only while it is fresh: a request may have waited long for its turn. */
-function isOld(box: Mailbox, { listedMs }: Waiting): boolean {
-  return box.clock.now() - listedMs > limits.listingMs;
+function showsAllCancels(box: Mailbox, { listedMs }: Waiting): boolean {
+  return listedMs !== null && box.clock.now() - listedMs <= limits.listingMs;
 }

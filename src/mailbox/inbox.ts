@@ -44,8 +44,8 @@ export async function* scanInbox(
       name,
       size,
       cancels: beside,
-      // Its cancels sort right behind it, and may lie behind the end of the page: they are looked for by name.
-      listedMs: isCut(round, name) ? -Infinity : listedMs,
+      // Its cancels sort right behind it, and may lie behind the end of the page.
+      listedMs: isCut(round, name) ? null : listedMs,
     }));
     const cut = new Set(round.more.map(({ sender }) => sender));
     yield { waiting: inOrder(box, [...released, ...listed], start), cancels, cut };

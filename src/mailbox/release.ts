@@ -13,10 +13,7 @@ export async function releasedRequests(box: Mailbox): Promise<readonly Waiting[]
   const released = await box.state.releasedQuarantine({ limit: limits.releasedPerScan });
   return released.flatMap(({ id, key, size }) => {
     const name = requestNameOf(box, key);
-    // The inbox was not listed for it: its cancel is looked for under its own key.
-    return name === undefined
-      ? []
-      : [{ name, size, cancels: [], listedMs: -Infinity, released: id }];
+    return name === undefined ? [] : [{ name, size, cancels: [], listedMs: null, released: id }];
   });
 }
 
