@@ -125,7 +125,7 @@ export const limits = {
   passesPerSweep: 60,
   sweptPages: 16,
   /** What one sweep spends on objects that cannot be read or deleted, before it leaves the rest. */
-  sweepFailuresMs: 5 * minute,
+  sweepFailuresMs: minute,
   /** Rows that one pass collects at most. */
   collectPerPass: 1000,
   /** How long one look through the inbox goes on, as runs end and leave room, before the inbox is listed anew. */
