@@ -75,7 +75,7 @@ export async function admit(
       : releasedSource(box, key, waiting.released);
   const result = await admitFrom(box, source, waiting, maxRunOf);
   const { status } = result;
-  if (status === "admitted" || status === "exists" || status === "answered") await source.settle();
+  if (status === "admitted" || status === "exists" || status === "answered") await source.taken();
   return result;
 }
 
@@ -117,7 +117,7 @@ async function admitFrom(
   const cancelled = asked && (await readCancel(box, run));
   const candidate = candidateOf(box, verified, cancelled, maxRunOf);
   const receipt = newReceipt(box, verified.received, maxRunOf);
-  return settle(box, source, { candidate, receipt, request: verified.payload });
+  return decide(box, source, { candidate, receipt, request: verified.payload });
 }
 
 /** What a request that was just received becomes, if it is admitted. */
@@ -144,7 +144,7 @@ interface Entrant {
   readonly request: RequestPayload;
 }
 
-async function settle(
+async function decide(
   box: Mailbox,
   source: RequestSource,
   entrant: Entrant,
@@ -153,7 +153,7 @@ async function settle(
   // What was read on the way may have taken the store longer than a look is good for.
   await ensureOwner(box);
   const { candidate, receipt, request } = entrant;
-  const settled = await box.state.stepRun<Settled>(
+  const made = await box.state.stepRun<Decided>(
     receipt,
     (view) => {
       const decided = decideAdmission(candidate, view);
@@ -182,10 +182,10 @@ async function settle(
     { mayRelax: true },
   );
   // The state was recovered, and an attempt of before may stand in the store: the answer goes above it.
-  if (settled.decided === "look-back") {
-    return settle(box, source, entrant, await highestOwnAttempt(box, receipt));
+  if (made.decided === "look-back") {
+    return decide(box, source, entrant, await highestOwnAttempt(box, receipt));
   }
-  return conclude(box, source, settled.decided, settled.receipt, request);
+  return conclude(box, source, made.decided, made.receipt, request);
 }
 
 /** What an answered request leaves behind: nothing of one that takes more room than its sender was granted. */
@@ -193,7 +193,7 @@ function keptOf({ received, maxRequestBytes }: Candidate): Uint8Array {
   return received.request.length > maxRequestBytes ? new Uint8Array(0) : received.request;
 }
 
-type Settled =
+type Decided =
   | { readonly decided: "look-back" }
   | { readonly decided: Admission; readonly receipt: Receipt };
 

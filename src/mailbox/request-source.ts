@@ -10,7 +10,7 @@ export interface RequestSource {
   /** It was refused: its bytes are kept in quarantine. */
   refuse(refused: Omit<Refused, "key">): Promise<Quarantined>;
   /** A receipt holds its bytes from here on. */
-  settle(): Promise<void>;
+  taken(): Promise<void>;
 }
 
 /** A request in the inbox, where it stays until its ending is published. */
@@ -18,13 +18,13 @@ export function inboxSource(box: Mailbox, key: ObjectKey): RequestSource {
   return {
     read: () => readObject(box.store, key),
     refuse: (refused) => quarantineObject(box, key, refused),
-    settle: () => Promise.resolve(),
+    taken: () => Promise.resolve(),
   };
 }
 
 /**
  * A request that was released from quarantine, under the id of its entry. What lies under its key in the store
- * is another object, or another copy, which settling the released one leaves alone.
+ * is another object, or another copy, and stays there when this one is taken.
  */
 export function releasedSource(box: Mailbox, key: ObjectKey, id: string): RequestSource {
   return {
@@ -35,7 +35,7 @@ export function releasedSource(box: Mailbox, key: ObjectKey, id: string): Reques
       return { status: "found", bytes: entry.bytes };
     },
     refuse: (refused) => quarantine(box, { ...refused, key }),
-    settle: async () => {
+    taken: async () => {
       try {
         // Durable, and by that the receipt as well: neither is lost without the other.
         await box.state.discardQuarantined(id);
