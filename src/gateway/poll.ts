@@ -132,10 +132,13 @@ async function goOn(box: Mailbox, responder: Responder, mayStart: MayStart): Pro
   let failure: PosternError | undefined;
   const pace = new Pace({ minDelayMs: limits.pollDelayMs, maxDelayMs: limits.runDelayMs });
   while (responder.isAtWork && mayStart(0)) {
-    await responder.runs.oneDoneWithin(pace.delayMs(box.random.fraction()));
+    // Also where none is at work any more: what could not even be started is not taken up again and again.
+    await box.clock.sleep(pace.delayMs(box.random.fraction()), responder.runs.wake);
     if (responder.runs.size === 0 && !responder.hasWaiting) break;
     try {
       const before = startedBy(responder);
+      // Once the document cannot be used any more, nothing that is taken over could be started.
+      await requireTrust(box);
       // Other processes of the home may have come to their end since the pass began, or gone.
       await responder.recover(mayStart);
       await responder.scan(mayStart);

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { utf8 } from "../../src/base/bytes.ts";
+import { PosternError } from "../../src/base/errors.ts";
 import { limits } from "../../src/base/limits.ts";
 import { parseGatewayName, parseRunId, type RunId } from "../../src/base/names.ts";
 import { poll, type PollReport } from "../../src/gateway/poll.ts";
@@ -9,6 +10,7 @@ import { cancelRun } from "../../src/mailbox/send.ts";
 import type { Receipt } from "../../src/protocol/receipt.ts";
 import { digest16Of, objectKey, type ObjectName } from "../../src/protocol/object-key.ts";
 import { requestDigestOf } from "../../src/protocol/run-id.ts";
+import { aroundState } from "../support/around-state.ts";
 import { claimedElsewhere } from "../support/claimed-elsewhere.ts";
 import { framesKeyOf, plantFrames, plantRequest, started, succeeds } from "../support/forged.ts";
 import {
@@ -67,6 +69,18 @@ async function askMany(count: number): Promise<void> {
   for (let number = 0; number < count; number += 1) {
     await two.asks(asker, "hi", { idempotencyKey: `k${number}` });
   }
+}
+
+/** Runs that a worker had begun when it died, and how another one takes them up. */
+async function leftBehind(count: number) {
+  two.doer.trusts(two.asker, { ...plainGrants, maxConcurrentRuns: 9 });
+  await askMany(count);
+  const dying = poll(doer, { ...routes(hanger().handler), maxConcurrentRuns: count });
+  void dying.catch(() => undefined);
+  await two.clock.advance(1000);
+  two.doer.kill(doer);
+  const { handler, seen } = crowd();
+  return { handler, seen, options: routes(handler, { onCrash: "retry" }) };
 }
 
 describe("the store requests of one short run", () => {
@@ -222,20 +236,45 @@ describe("the bound on runs at once", () => {
   });
 
   it("leaves room first to what a dead worker left, all of which one pass comes to", async () => {
-    two.doer.trusts(two.asker, { ...plainGrants, maxConcurrentRuns: 9 });
-    await askMany(3);
-    const hanging = hanger();
-    const dying = poll(doer, { ...routes(hanging.handler), maxConcurrentRuns: 3 });
-    void dying.catch(() => undefined);
-    await two.clock.advance(1000);
-    two.doer.kill(doer);
+    const { handler, seen, options } = await leftBehind(3);
     await two.asks(asker, "hi", { idempotencyKey: "new" });
-    const { handler, seen } = crowd();
-    const options = { ...routes(handler, { onCrash: "retry" }), maxConcurrentRuns: 1 };
-    const { admitted, takenOver } = await pass(two.clock, two.doer.process(), handler, options);
+    const bound = { ...options, maxConcurrentRuns: 1 };
+    const { admitted, takenOver } = await pass(two.clock, two.doer.process(), handler, bound);
     expect([seen.most, seen.starts, admitted, takenOver]).toEqual([1, 4, 1, 3]);
     const byEnd = two.doer.receipts.toSorted((one, other) => endOf(one) - endOf(other));
     expect(byEnd.at(-1)?.starts).toBe(1);
+  });
+
+  it("takes up nothing of what a dead worker left once the own trust document has expired", async () => {
+    const { options, handler } = await leftBehind(3);
+    const polling = poll(two.doer.process(), { ...options, maxConcurrentRuns: 1 });
+    const code = codeOf(two.clock, polling);
+    await two.clock.advance(5000);
+    two.doer.trustExpires = new Date(two.clock.now()).toISOString();
+    expect(await code).toBe("TRUST_EXPIRED");
+    expect(two.doer.receipts.map(({ attempt }) => attempt)).toEqual([2, 1, 1]);
+    two.doer.trustExpires = "2099-01-01T00:00:00Z";
+    expect((await pass(two.clock, two.doer.process(), handler, options)).takenOver).toBe(2);
+  });
+
+  it("does not take up again and again, without a pause, what cannot be started", async () => {
+    const { options } = await leftBehind(3);
+    let steps = 0;
+    let failing = true;
+    const busy = aroundState(two.doer.process(), (name, step) => {
+      if (name === "stepRun" && failing) steps += 1;
+      if (steps === 1000) failing = false;
+      const isStart = name === "stepRun" && steps % 2 === 0;
+      if (failing && isStart) throw new PosternError("STATE_BUSY", "made up by a test");
+      return step();
+    });
+    const polling = poll(busy, { ...options, maxConcurrentRuns: 1 });
+    await two.clock.advance(10_000);
+    expect(steps).toBeGreaterThan(10);
+    expect(steps).toBeLessThan(40);
+    failing = false;
+    expect((await two.clock.until(polling)).problems.length).toBeGreaterThan(5);
+    expect(two.doer.receipts.map(({ state }) => state)).toEqual(["ended", "ended", "ended"]);
   });
 
   it("does not make a gateway at its bound deaf to a cancel", async () => {
