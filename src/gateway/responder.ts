@@ -279,6 +279,8 @@ export class Responder {
   /** Whether one of these has room, at the latest a moment from now. */
   async #makesRoom(left: readonly Waiting[], untilMs: number): Promise<boolean> {
     if (left.some((request) => this.#hasRoomFor(request))) return true;
+    // What room comes is not for these, and what it is for is taken up before the next scan.
+    if (this.#left > 0) return false;
     return this.#box.clock.now() < untilMs && (await this.runs.oneDone());
   }
 }

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { limits } from "../../src/base/limits.ts";
 import { serve, type ServeReport } from "../../src/gateway/serve.ts";
+import type { AgentRoute } from "../../src/gateway/starter.ts";
 import type { Handler } from "../../src/handlers/handler.ts";
 import type { Mailbox } from "../../src/mailbox/mailbox.ts";
 import { cancelRun } from "../../src/mailbox/send.ts";
@@ -34,14 +35,14 @@ beforeEach(() => {
   haste = new AbortController();
 });
 
+function optionsOf(handler: Handler, more: Partial<AgentRoute> = {}) {
+  const { signal } = stop;
+  const { serveGraceMs: graceMs } = limits;
+  return { ...routes(handler, more), ...pace, graceMs, signal, haste: haste.signal };
+}
+
 function serving(box: Mailbox, handler: Handler): Promise<ServeReport> {
-  return serve(box, {
-    ...routes(handler),
-    ...pace,
-    graceMs: limits.serveGraceMs,
-    signal: stop.signal,
-    haste: haste.signal,
-  });
+  return serve(box, optionsOf(handler));
 }
 
 async function stopped(service: Promise<ServeReport>): Promise<ServeReport> {
@@ -146,6 +147,27 @@ describe("a service", () => {
     two.doer.trusts(two.asker, { ...plainGrants, maxConcurrentRuns: 2 });
     await two.clock.advance(2 * limits.runDelayMs);
     expect(two.doer.receipts).toHaveLength(2);
+    await stopped(service);
+  });
+
+  it("takes up what a dead worker left as soon as there is room, whenever in a look that comes", async () => {
+    two.doer.trusts(two.asker, { ...plainGrants, maxConcurrentRuns: 99 });
+    const most = 24;
+    for (let number = 0; number < most; number += 1)
+      await two.asks(asker, "hi", { idempotencyKey: `k${number}` });
+    const dying = serve(doer, { ...optionsOf(hanger().handler), maxConcurrentRuns: most });
+    void dying.catch(() => undefined);
+    await two.clock.advance(minuteMs);
+    two.doer.kill(doer);
+    const { handler, starts, finish } = hanger();
+    const options = { ...optionsOf(handler, { onCrash: "retry" }), maxConcurrentRuns: 1 };
+    const service = serve(two.doer.process(), options);
+    for (let number = 1; number < most; number += 1) {
+      await two.clock.advance(limits.runDelayMs + number * 250);
+      finish();
+      await two.clock.advance(250);
+      expect(starts()).toBe(number + 1);
+    }
     await stopped(service);
   });
 
