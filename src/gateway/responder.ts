@@ -165,10 +165,12 @@ export class Responder {
       const { from } = request.name;
       // The same request may wait in the inbox and, released, in quarantine: the one is looked at after the other.
       while (this.#admissions.hasName(request.name)) await this.#admissions.oneDecided();
+      // Its request lies there until its end is published.
+      if (this.runs.hasName(request.name)) continue;
       if (scan.full.has(from)) this.#counts.waiting += 1;
       else if (scan.leaves(from)) continue;
       else if (!this.#hasRoomFor(request)) left.push(request);
-      else if (!this.runs.hasName(request.name)) {
+      else {
         if (!(await this.#mayAdmit(scan))) return [...left, ...waiting.slice(index)];
         this.#admissions.add(request.name, this.#admitApart(request, scan));
       }

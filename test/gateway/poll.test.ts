@@ -310,6 +310,14 @@ describe("the bounds of a pass", () => {
     expect(two.doer.onlyReceipt.ended?.acknowledged).toBe(true);
   });
 
+  it("what runs is not among what waits, also where there is no room for more", async () => {
+    await askMany(1);
+    const { handler } = crowd();
+    const bounds = { maxConcurrentRuns: 1, maxTimeMs: 5000 };
+    const { admitted, waiting } = await pass(two.clock, doer, handler, bounds);
+    expect([admitted, waiting]).toEqual([1, 0]);
+  });
+
   it("a stop signal admits nothing more", async () => {
     await askMany(1);
     const report = await pass(two.clock, doer, sayer(), { signal: AbortSignal.abort() });
