@@ -10,7 +10,7 @@ import { isOfOneRun, type Failure, type Troubles } from "./troubles.ts";
 export class Problems {
   readonly #box: Mailbox;
   readonly #troubles: Troubles;
-  readonly #problems: PosternError[] = [];
+  readonly #problems = new Map<string, PosternError>();
 
   constructor(box: Mailbox, troubles: Troubles) {
     this.#box = box;
@@ -19,11 +19,15 @@ export class Problems {
 
   /** Since it was last asked. */
   take(): readonly PosternError[] {
-    return this.#problems.splice(0);
+    const problems = [...this.#problems.values()];
+    this.#problems.clear();
+    return problems;
   }
 
+  /** Once, however often it is met: a long pass looks at what is wrong every few seconds. */
   add(problem: PosternError): void {
-    this.#problems.push(problem);
+    const what = `${problem.code} ${problem.message}`;
+    if (!this.#problems.has(what)) this.#problems.set(what, problem);
   }
 
   /** What is wrong with a single run or request does not stand in the way of the others; false where something is. */
