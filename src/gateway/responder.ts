@@ -49,6 +49,10 @@ export class Responder {
   #heldByOthers = 0;
   /** Open runs that no room was found for, and that go before whatever is new. */
   #left = 0;
+  /** Whether the last scan left requests for want of room; nothing that waits for a quota is among them. */
+  #wantedRoom = false;
+  /** Aborted once a run is done that was at work when the last scan began, or came to work in it. */
+  #doneSince: AbortSignal;
 
   constructor(box: Mailbox, options: ResponderOptions, troubles = new Troubles(box)) {
     this.#box = box;
@@ -56,6 +60,7 @@ export class Responder {
     this.#troubles = troubles;
     this.#problems = new Problems(box, troubles);
     this.#starter = new Starter(box, { routes: options, problems: this.#problems, troubles });
+    this.#doneSince = this.runs.wake;
   }
 
   get runs(): RunsAtWork {
@@ -72,9 +77,10 @@ export class Responder {
     return this.#problems.take();
   }
 
-  /** Whether runs are at work here, or were left by a worker that is gone and wait for room. */
+  /** Whether runs are at work here, or something wants room that there may be now. */
   get isAtWork(): boolean {
-    return this.runs.size > 0 || this.#left > 0;
+    const mayHaveRoom = this.#wantedRoom && this.#doneSince.aborted;
+    return this.runs.size > 0 || this.#left > 0 || mayHaveRoom;
   }
 
   /** Whether something was left, in the inbox or by a worker that is gone, that may run once there is room, or time. */
@@ -135,6 +141,8 @@ export class Responder {
    */
   async scan(mayStart: MayStart): Promise<void> {
     this.#counts.waiting = 0;
+    this.#wantedRoom = false;
+    this.#doneSince = this.runs.wake;
     this.runs.checkTrust();
     const untilMs = this.#box.clock.now() + limits.scanMs;
     const scan = new Scan({
@@ -150,6 +158,7 @@ export class Responder {
         while (left.length > 0 && scan.mayGoOn() && (await this.#makesRoom(left, untilMs)));
         for (const { name } of left) scan.full.add(name.from);
         this.#counts.waiting += left.length;
+        this.#wantedRoom ||= left.length > 0;
         if (!scan.goesOn) break;
       }
     } finally {

@@ -10,6 +10,7 @@ import { cancelRun } from "../../src/mailbox/send.ts";
 import type { Receipt } from "../../src/protocol/receipt.ts";
 import { digest16Of, objectKey, type ObjectName } from "../../src/protocol/object-key.ts";
 import { requestDigestOf } from "../../src/protocol/run-id.ts";
+import { aroundStore } from "../../src/store/around.ts";
 import { aroundState } from "../support/around-state.ts";
 import { claimedElsewhere } from "../support/claimed-elsewhere.ts";
 import { framesKeyOf, plantFrames, plantRequest, started, succeeds } from "../support/forged.ts";
@@ -212,6 +213,34 @@ describe("the bound on runs at once", () => {
     const { handler, seen } = crowd();
     await pass(two.clock, doer, handler);
     expect([seen.most, seen.starts]).toEqual([1, 3]);
+  });
+
+  it("holds nothing back for which room came while the look went on elsewhere", async () => {
+    two.doer.trusts(two.asker, { ...plainGrants, maxConcurrentRuns: 1 });
+    two.doer.trusts(new Side("zeta", 3, two.clock, two.store));
+    for (let count = 0; count <= limits.listPageKeys; count += 1)
+      two.store.plant(`doer/inbox/zeta/-${count}`, utf8("x"));
+    await askMany(2);
+    const store = aroundStore(doer.store, async ({ operation, name }, run) => {
+      if (operation === "list" && name.includes("zeta")) await two.clock.sleep(20_000);
+      return run();
+    });
+    const { admitted, waiting } = await pass(two.clock, { ...doer, store }, crowd().handler);
+    expect([admitted, waiting]).toEqual([2, 0]);
+  });
+
+  it("makes no pass wait for what waits for a quota", async () => {
+    two.doer.trusts(two.asker, { ...plainGrants, maxConcurrentRuns: 1, maxRequestsPerMinute: 3 });
+    for (let number = 0; number < 9; number += 1)
+      plantRequest(two, { idempotencyKey: `${number}` });
+    const apartMs = limits.pollDelayMs / 2;
+    for (let passes = 0; passes < 3; passes += 1) {
+      await pass(two.clock, doer, sayer(), { maxRuns: 1 });
+      two.clock.jump(apartMs);
+    }
+    two.clock.jump(limits.rateWindowMs - 3 * apartMs);
+    const { admitted, waiting } = await pass(two.clock, doer);
+    expect([admitted, waiting]).toEqual([1, 5]);
   });
 
   it("counts what another process of the home runs only for as long as that runs", async () => {
