@@ -93,7 +93,7 @@ export class Responder {
     await claimAfterRecovery(this.#box);
     const untilMs = this.#box.clock.now() + limits.scanMs;
     await this.#publishEnds(untilMs);
-    await this.#takeOverAll(mayStart);
+    await this.#takeOverAll(mayStart, untilMs);
   }
 
   async #publishEnds(untilMs: number): Promise<void> {
@@ -115,23 +115,26 @@ export class Responder {
     }
   }
 
-  async #takeOverAll(mayStart: MayStart): Promise<void> {
-    const { state } = this.#box;
+  async #takeOverAll(mayStart: MayStart, untilMs: number): Promise<void> {
+    const { state, clock } = this.#box;
+    // A store may take its time to fail: what else such a peer has waits, for what runs is deaf meanwhile.
+    const slow = new Set<GatewayName>();
     this.#heldByOthers = 0;
     this.#left = 0;
     const limit = limits.recoverPerPass;
     for (const ref of await state.receiptRefs({ are: "open", limit })) {
-      if (this.runs.isOurs(ref)) continue;
+      if (this.runs.isOurs(ref) || slow.has(ref.from)) continue;
       if (this.#isFull() || !mayStart(0)) {
         this.#left += 1;
         continue;
       }
-      await this.#problems.apart(ref, async () => {
+      const done = await this.#problems.apart(ref, async () => {
         const receipt = await state.receipt(ref);
         // Another process may have ended it since it was listed, or even collected it.
         if (receipt === undefined || receipt.ended !== null) return;
         if (!(await this.#starter.takeOver(receipt))) this.#heldByOthers += 1;
       });
+      if (!done && clock.now() >= untilMs) slow.add(ref.from);
     }
   }
 

@@ -306,6 +306,27 @@ describe("the bound on runs at once", () => {
     expect(two.doer.receipts.map(({ state }) => state)).toEqual(["ended", "ended", "ended"]);
   });
 
+  it("does not make what runs deaf to a cancel where the store is slow to fail at what was left", async () => {
+    await leftBehind(8);
+    const left = two.doer.receipts.map(({ runId }) => runId);
+    const own = await two.asks(asker, "hi", { idempotencyKey: "own" });
+    const process = two.doer.process();
+    const store = aroundStore(process.store, async ({ operation, name }, run) => {
+      if (operation !== "get" || !left.some((runId) => name.includes(runId))) return run();
+      await two.clock.sleep(2 * limits.scanMs);
+      throw new PosternError("STORE_DENIED", "made up by a test");
+    });
+    const { handler, starts } = hanger();
+    const polling = poll({ ...process, store }, { ...routes(handler), maxConcurrentRuns: 16 });
+    void polling.catch(() => undefined);
+    while (starts() === 0) await two.clock.advance(1000);
+    await two.clock.advance(limits.scanMs);
+    await cancelRun(asker, own.runId);
+    await two.clock.advance(6 * limits.scanMs);
+    const receipt = two.doer.receipts.find(({ runId }) => runId === own.runId);
+    expect(receipt?.outcome?.error?.code).toBe("CANCELLED");
+  });
+
   it("does not make a gateway at its bound deaf to a cancel", async () => {
     const first = await two.asks(asker, "hi");
     const polling = poll(doer, { ...routes(hanger().handler), maxConcurrentRuns: 1 });
