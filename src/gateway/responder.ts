@@ -252,6 +252,10 @@ export class Responder {
         else scan.readInVain(from, result.read);
         this.#box.log.info({ run: waiting.name.runId, code: result.code }, "a request waits");
         return;
+      case "barred":
+        this.#counts.waiting += 1;
+        scan.failure ??= result.error;
+        return;
       case "gone":
         return;
     }

@@ -52,6 +52,8 @@ export type AdmitResult =
       readonly read: number;
     }
   | { readonly status: "waits"; readonly code: ErrorCode; readonly read: number }
+  /** It waits, and every other request with it: the store does not let the owner keys be looked at. */
+  | { readonly status: "barred"; readonly error: PosternError }
   | { readonly status: "gone" };
 
 /**
@@ -104,7 +106,8 @@ async function admitFrom(
 
   // A document that cannot be used, or a state that no longer serves the name, quarantines nothing either.
   await requireTrust(box);
-  await ensureOwner(box);
+  const barred = await barredBy(box);
+  if (barred !== undefined) return { status: "barred", error: barred };
   let verified: VerifiedRequest;
   try {
     verified = verifyRequest(box, run, bytes);
@@ -118,6 +121,18 @@ async function admitFrom(
   const candidate = candidateOf(box, verified, cancelled, maxRunOf);
   const receipt = newReceipt(box, verified.received, maxRunOf);
   return decide(box, source, { candidate, receipt, request: verified.payload });
+}
+
+/** What the store keeps the owner keys from being looked at by. Rejects with anything else that `ensureOwner` does. */
+async function barredBy(box: Mailbox): Promise<PosternError | undefined> {
+  try {
+    await ensureOwner(box);
+    return undefined;
+  } catch (thrown) {
+    const error = asPosternError(thrown);
+    if (error.class !== "store") throw error;
+    return error;
+  }
 }
 
 /** What a request that was just received becomes, if it is admitted. */
@@ -151,7 +166,8 @@ async function decide(
   lookedBack?: number,
 ): Promise<AdmitResult> {
   // What was read on the way may have taken the store longer than a look is good for.
-  await ensureOwner(box);
+  const barred = await barredBy(box);
+  if (barred !== undefined) return { status: "barred", error: barred };
   const { candidate, receipt, request } = entrant;
   const made = await box.state.stepRun<Decided>(
     receipt,

@@ -12,6 +12,7 @@ import { aroundStore } from "../../src/store/around.ts";
 import type { ListEntry, Store } from "../../src/store/store.ts";
 import { plantRequest } from "../support/forged.ts";
 import {
+  codeOf,
   hanger,
   pass,
   plainGrants,
@@ -329,6 +330,23 @@ describe("one thing that goes wrong", () => {
     await new Responder(two.doer.process(), routes(sayer())).recover(always);
     expect(two.doer.calls.filter((call) => call === "put frames")).toHaveLength(1);
   });
+});
+
+it("says of owner keys that cannot be looked at that all requests wait, and looks once for all of them", async () => {
+  two.doer.trusts(two.asker, { ...plainGrants, maxConcurrentRuns: 100 });
+  const requests = 5 * limits.admissionsAtOnce;
+  for (let count = 0; count < requests; count += 1)
+    plantRequest(two, { idempotencyKey: `k${count}` });
+  two.doer.trouble = ({ name }) =>
+    name.includes("/owner/") ? { when: "before", code: "STORE_DENIED" } : undefined;
+  const responder = new Responder(doer, { ...routes(sayer()), maxConcurrentRuns: 100 });
+  expect(await codeOf(two.clock, responder.scan(always))).toBe("STORE_DENIED");
+  const looks = two.doer.calls.filter((call) => call.endsWith(" owner"));
+  expect(looks.length).toBeLessThanOrEqual(limits.admissionsAtOnce);
+  expect(responder.takeProblems()).toEqual([]);
+  two.doer.trouble = () => undefined;
+  await two.clock.until(responder.scan(always));
+  expect(two.doer.receipts).toHaveLength(requests);
 });
 
 it("two responders of one worker leave each other's runs alone", async () => {
