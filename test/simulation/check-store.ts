@@ -137,14 +137,18 @@ export class StoreChecks implements BucketWatch {
     if (key.includes("/inbox/")) this.#read.set(`${life.name} ${key}`, bytes);
   }
 
-  onDelete(key: string, by: User): void {
+  readBy(key: string, { life }: User): Uint8Array | undefined {
+    return this.#read.get(`${life.name} ${key}`);
+  }
+
+  onDelete(key: string, by: User, read: Uint8Array | undefined): void {
     const name = parseObjectKey(key);
     const { machine, life } = by;
     this.#ledger.cancels.delete(key);
     const reader = name === undefined ? undefined : "to" in name ? name.to : name.gateway;
     if (name === undefined || reader !== machine.name)
       return this.#ledger.violate("promise 4", `${life.name} deleted ${key}, which is not its own`);
-    if (name.kind === "request" && !this.#isDealtWith(key, name, by))
+    if (name.kind === "request" && !this.#isDealtWith(key, name, machine, read))
       this.#ledger.violate(
         "promise 4",
         `${life.name} deleted ${key} without having run, answered or kept it`,
@@ -159,19 +163,23 @@ export class StoreChecks implements BucketWatch {
   }
 
   /**
-   * A delete says which key, not which bytes: a run of that name has ended, or what this process read there is
+   * A delete says which key, not which bytes: a run of that name has ended, or what its process had read there is
    * kept, and neither is lost with the power. A newer object that the delete meets is put again by its sender.
    */
-  #isDealtWith(key: string, { runId }: RequestName, { machine, life }: User): boolean {
+  #isDealtWith(
+    key: string,
+    { runId }: RequestName,
+    machine: Machine,
+    read: Uint8Array | undefined,
+  ): boolean {
     if (machine.stateWasLost || this.#ledger.collected.has(`${machine.label}/${runId}`))
       return true;
     const { receipts, quarantine } = machine.disk.durable;
     for (const receipt of receipts.values())
       if (receipt.runId === runId && receipt.ended !== null) return true;
-    const bytes = this.#read.get(`${life.name} ${key}`);
-    if (bytes === undefined) return false;
+    if (read === undefined) return false;
     return [...quarantine.values()].some(
-      (entry) => entry.key === key && entry.bytes !== null && equalBytes(entry.bytes, bytes),
+      (entry) => entry.key === key && entry.bytes !== null && equalBytes(entry.bytes, read),
     );
   }
 

@@ -111,8 +111,12 @@ export class Checker implements BucketWatch {
     this.#store.onRead(key, bytes, by);
   }
 
-  onDelete(key: string, by: User): void {
-    this.#store.onDelete(key, by);
+  readBy(key: string, by: User): Uint8Array | undefined {
+    return this.#store.readBy(key, by);
+  }
+
+  onDelete(key: string, by: User, read: Uint8Array | undefined): void {
+    this.#store.onDelete(key, by, read);
   }
 
   isQuiet(quiet: Quiet): boolean {

@@ -31,7 +31,10 @@ export interface BucketWatch {
   /** The object was created. */
   onPut(key: string, bytes: Uint8Array, by: User): void;
   onRead(key: string, bytes: Uint8Array, by: User): void;
-  onDelete(key: string, by: User): void;
+  /** What a process read there last. */
+  readBy(key: string, by: User): Uint8Array | undefined;
+  /** The object was deleted; `read` is what its reader had read there when it asked for that. */
+  onDelete(key: string, by: User, read: Uint8Array | undefined): void;
 }
 
 /** When an object of this name lay there last. */
@@ -198,10 +201,11 @@ export class SimStore implements Store {
   }
 
   delete(key: ObjectKey): Promise<void> {
+    const read = this.#watch.readBy(key, this.#user);
     return this.#request(`delete ${key}`, () => {
       if (!this.#bucket.delete(key, this.#label)) return;
       this.#user.life.world.tell(this.#user.life.name, `deletes ${key}`);
-      this.#watch.onDelete(key, this.#user);
+      this.#watch.onDelete(key, this.#user, read);
     });
   }
 
