@@ -1,10 +1,7 @@
 import { asPosternError, type PosternError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
-import type { GatewayName } from "../base/names.ts";
-import { begunAt } from "../base/random.ts";
 import { admit, type Waiting } from "../mailbox/admit.ts";
 import { dropSpentCancel, type ListedCancel } from "../mailbox/cancel.ts";
-import { republishEnding } from "../mailbox/end.ts";
 import { isStranger } from "../mailbox/grants.ts";
 import { scanInbox, type InboxPage } from "../mailbox/inbox.ts";
 import type { Mailbox } from "../mailbox/mailbox.ts";
@@ -12,6 +9,7 @@ import { claimAfterRecovery } from "../mailbox/owner.ts";
 import { warnOverBudget } from "../mailbox/quarantine.ts";
 import type { RunRef } from "../protocol/receipt.ts";
 import { Admissions } from "./admissions.ts";
+import { Leftovers } from "./leftovers.ts";
 import { Problems } from "./problems.ts";
 import type { RunsAtWork } from "./runs-at-work.ts";
 import { Scan, type MayStart } from "./scan.ts";
@@ -43,12 +41,9 @@ export class Responder {
   readonly #troubles: Troubles;
   readonly #problems: Problems;
   readonly #starter: Starter;
+  readonly #leftovers: Leftovers;
   readonly #admissions = new Admissions();
   readonly #counts = { admitted: 0, answered: 0, quarantined: 0, waiting: 0 };
-  /** Open runs that other live workers hold: they count against the bound of this gateway. */
-  #heldByOthers = 0;
-  /** Open runs that no room was found for, and that go before whatever is new. */
-  #left = 0;
   /** Whether the last scan left requests for want of room; nothing that waits for a quota is among them. */
   #wantedRoom = false;
   /** Aborted once a run is done that was at work when the last scan began, or came to work in it. */
@@ -60,6 +55,11 @@ export class Responder {
     this.#troubles = troubles;
     this.#problems = new Problems(box, troubles);
     this.#starter = new Starter(box, { routes: options, problems: this.#problems, troubles });
+    this.#leftovers = new Leftovers(box, {
+      starter: this.#starter,
+      problems: this.#problems,
+      maxConcurrentRuns: options.maxConcurrentRuns,
+    });
     this.#doneSince = this.runs.wake;
   }
 
@@ -80,62 +80,18 @@ export class Responder {
   /** Whether runs are at work here, or something wants room that there may be now. */
   get isAtWork(): boolean {
     const mayHaveRoom = this.#wantedRoom && this.#doneSince.aborted;
-    return this.runs.size > 0 || this.#left > 0 || mayHaveRoom;
+    return this.runs.size > 0 || this.#leftovers.waiting > 0 || mayHaveRoom;
   }
 
   /** Whether something was left, in the inbox or by a worker that is gone, that may run once there is room, or time. */
   get hasWaiting(): boolean {
-    return this.#counts.waiting + this.#left > 0;
+    return this.#counts.waiting + this.#leftovers.waiting > 0;
   }
 
   /** Publishes committed ends whose publishing broke off, and takes over runs whose worker is gone. */
   async recover(mayStart: MayStart): Promise<void> {
     await claimAfterRecovery(this.#box);
-    const untilMs = this.#box.clock.now() + limits.scanMs;
-    await this.#publishEnds(untilMs);
-    await this.#takeOverAll(mayStart, untilMs);
-  }
-
-  async #publishEnds(untilMs: number): Promise<void> {
-    const { state, clock, random } = this.#box;
-    // Where one end of a peer's cannot be published, its others wait for the next time as well.
-    const unreachable = new Set<GatewayName>();
-    const limit = limits.recoverPerPass;
-    const refs = await state.receiptRefs({ are: "unacknowledged", limit });
-    // One that never can be is not the first each time: it would keep all that came later waiting for ever.
-    const start = refs.length > 1 ? random.fraction() : 0;
-    for (const ref of begunAt(refs, start)) {
-      if (this.runs.isOurs(ref) || unreachable.has(ref.from)) continue;
-      if (clock.now() >= untilMs) return;
-      const done = await this.#problems.apart(ref, async () => {
-        const receipt = await state.receipt(ref);
-        if (receipt?.ended?.acknowledged === false) await republishEnding(this.#box, receipt);
-      });
-      if (!done) unreachable.add(ref.from);
-    }
-  }
-
-  async #takeOverAll(mayStart: MayStart, untilMs: number): Promise<void> {
-    const { state, clock } = this.#box;
-    // A store may take its time to fail: what else such a peer has waits, for what runs is deaf meanwhile.
-    const slow = new Set<GatewayName>();
-    this.#heldByOthers = 0;
-    this.#left = 0;
-    const limit = limits.recoverPerPass;
-    for (const ref of await state.receiptRefs({ are: "open", limit })) {
-      if (this.runs.isOurs(ref) || slow.has(ref.from)) continue;
-      if (this.#isFull() || !mayStart(0)) {
-        this.#left += 1;
-        continue;
-      }
-      const done = await this.#problems.apart(ref, async () => {
-        const receipt = await state.receipt(ref);
-        // Another process may have ended it since it was listed, or even collected it.
-        if (receipt === undefined || receipt.ended !== null) return;
-        if (!(await this.#starter.takeOver(receipt))) this.#heldByOthers += 1;
-      });
-      if (!done && clock.now() >= untilMs) slow.add(ref.from);
-    }
+    await this.#leftovers.deal(mayStart);
   }
 
   /**
@@ -278,16 +234,13 @@ export class Responder {
     await (run?.hearCancel() ?? dropSpentCancel(this.#box, listed, receipt));
   }
 
-  #isFull(): boolean {
-    return this.runs.size + this.#admissions.size >= this.#options.maxConcurrentRuns;
-  }
-
   /**
    * Whether it may be taken through admission now, as far as this process knows; admission asks the state. What
    * a cancel lies beside needs no room of its sender's to be answered.
    */
   #hasRoomFor({ name, cancels }: Waiting): boolean {
-    const taken = this.runs.size + this.#admissions.size + this.#heldByOthers + this.#left;
+    const { heldByOthers, waiting } = this.#leftovers;
+    const taken = this.runs.size + this.#admissions.size + heldByOthers + waiting;
     if (taken >= this.#options.maxConcurrentRuns) return false;
     if (cancels.length > 0) return true;
     const most = this.#box.trust.current().grantsOf(name.from)?.maxConcurrentRuns ?? Infinity;
@@ -298,7 +251,7 @@ export class Responder {
   async #makesRoom(left: readonly Waiting[], untilMs: number): Promise<boolean> {
     if (left.some((request) => this.#hasRoomFor(request))) return true;
     // What room comes is not for these, and what it is for is taken up before the next scan.
-    if (this.#left > 0) return false;
+    if (this.#leftovers.waiting > 0) return false;
     return this.#box.clock.now() < untilMs && (await this.runs.oneDone());
   }
 }
