@@ -107,7 +107,7 @@ async function admitFrom(
   // A document that cannot be used, or a state that no longer serves the name, quarantines nothing either.
   await requireTrust(box);
   const barred = await barredBy(box);
-  if (barred !== undefined) return { status: "barred", error: barred };
+  if (barred !== undefined) return barred;
   let verified: VerifiedRequest;
   try {
     verified = verifyRequest(box, run, bytes);
@@ -123,15 +123,15 @@ async function admitFrom(
   return decide(box, source, { candidate, receipt, request: verified.payload });
 }
 
-/** What the store keeps the owner keys from being looked at by. Rejects with anything else that `ensureOwner` does. */
-async function barredBy(box: Mailbox): Promise<PosternError | undefined> {
+/** What the store bars all requests by. Rejects with anything else that `ensureOwner` does. */
+async function barredBy(box: Mailbox): Promise<AdmitResult | undefined> {
   try {
     await ensureOwner(box);
     return undefined;
   } catch (thrown) {
     const error = asPosternError(thrown);
     if (error.class !== "store") throw error;
-    return error;
+    return { status: "barred", error };
   }
 }
 
@@ -167,7 +167,7 @@ async function decide(
 ): Promise<AdmitResult> {
   // What was read on the way may have taken the store longer than a look is good for.
   const barred = await barredBy(box);
-  if (barred !== undefined) return { status: "barred", error: barred };
+  if (barred !== undefined) return barred;
   const { candidate, receipt, request } = entrant;
   const made = await box.state.stepRun<Decided>(
     receipt,

@@ -115,6 +115,11 @@ export class SqliteDatabase {
     this.run(sql, ...Object.values(columns));
   }
 
+  /** Lowers what is above it in a column to `most`. */
+  atMost(table: string, column: string, most: number): void {
+    this.run(`UPDATE ${table} SET ${column} = ? WHERE ${column} > ?`, most, most);
+  }
+
   /** Plain statements, whatever they do: inside a write they count as having written. */
   exec(sql: string): void {
     this.#dirty = true;

@@ -106,8 +106,8 @@ export class SqliteOutbox implements Outbox {
     const reopened =
       "UPDATE outbox SET state = 'open', settled_ms = NULL WHERE state = 'unknown' AND settled_ms > ?";
     this.#database.run(reopened, nowMs);
-    for (const column of ["sent_ms", "settled_ms"])
-      this.#database.run(`UPDATE outbox SET ${column} = ? WHERE ${column} > ?`, nowMs, nowMs);
+    this.#database.atMost("outbox", "sent_ms", nowMs);
+    this.#database.atMost("outbox", "settled_ms", nowMs);
   }
 
   delete(runId: RunId): void {

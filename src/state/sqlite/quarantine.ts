@@ -64,7 +64,7 @@ export class SqliteQuarantine implements Quarantine {
   }
 
   dateUntil(nowMs: number): void {
-    this.#database.run("UPDATE quarantine SET at_ms = ? WHERE at_ms > ?", nowMs, nowMs);
+    this.#database.atMost("quarantine", "at_ms", nowMs);
   }
 
   delete(id: string): void {

@@ -140,8 +140,8 @@ export class SqliteReceipts implements Receipts {
   }
 
   dateUntil(nowMs: number): void {
-    for (const column of ["received_ms", "ended_ms"])
-      this.#database.run(`UPDATE receipts SET ${column} = ? WHERE ${column} > ?`, nowMs, nowMs);
+    this.#database.atMost("receipts", "received_ms", nowMs);
+    this.#database.atMost("receipts", "ended_ms", nowMs);
   }
 
   delete({ from, runId, requestDigest }: RunRef): void {

@@ -34,7 +34,7 @@ export class SqliteTroubles implements Troubles {
   }
 
   dateUntil(nowMs: number): void {
-    this.#database.run("UPDATE troubles SET at_ms = ? WHERE at_ms > ?", nowMs, nowMs);
+    this.#database.atMost("troubles", "at_ms", nowMs);
   }
 
   delete(subject: string): void {
