@@ -5,13 +5,11 @@ import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { toBase64Url } from "../../src/base/bytes.ts";
 import { systemClock } from "../../src/base/clock.ts";
-import { gc } from "../../src/gateway/gc.ts";
-import { poll } from "../../src/gateway/poll.ts";
-import { parseObjectKey } from "../../src/protocol/object-key.ts";
 import { agents, newIdentity, openBenchGateway, type Identity } from "../bench/gateways.ts";
 import { SeededRandom } from "../simulation/seeded-random.ts";
 import { environmentOf, type TestBucket } from "../support/bucket.ts";
 import { faultKinds, FaultProxy } from "../support/fault-proxy.ts";
+import { leftIn, takeLateObjects } from "../support/late-objects.ts";
 import type { S3UnderTest } from "../support/s3-server.ts";
 import { reportSchema, type ChildOptions, type Report } from "./report.ts";
 
@@ -87,7 +85,7 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
     ranAgain += await tidy(bucket, folder, self, identities);
   }
   const faults = [...proxy.counts.values()].reduce((all, count) => all + count, 0);
-  return { windows, last, faults, ranAgain, left: await leftIn(bucket) };
+  return { windows, last, faults, ranAgain, left: await leftIn(bucket.store("soak")) };
 }
 
 async function watch(options: SoakOptions, children: readonly Child[]): Promise<Window[]> {
@@ -148,10 +146,6 @@ function childOptions(
   };
 }
 
-/**
- * What came so late that it lies there again is taken once the line is good: a request by the next pass, the
- * rest by retention. Resolves to how many runs that pass began, of which there should be none.
- */
 async function tidy(
   bucket: TestBucket,
   folder: string,
@@ -165,16 +159,7 @@ async function tidy(
     folder: join(folder, self.name),
     stands: true,
   });
-  const { admitted, takenOver } = await poll(gateway.mailbox, agents());
-  await gc(gateway.mailbox, { sweepTemporaries: async () => 0 });
-  return admitted + takenOver;
-}
-
-async function leftIn(bucket: TestBucket): Promise<readonly string[]> {
-  const store = bucket.store("soak");
-  const { entries } = await store.list({ prefix: "", limit: 1000 });
-  await store.close();
-  return entries.map(({ key }) => key).filter((key) => parseObjectKey(key)?.kind !== "owner");
+  return await takeLateObjects(gateway.mailbox, agents());
 }
 
 /** A gateway in a process of its own (see `gateway-child.ts`). */
